@@ -1,0 +1,64 @@
+# Every target does all of its own set-up: a virtual environment, uv from PyPI, the locked dependencies.
+PYTHON ?= python3
+EVENT ?= events/create.json
+
+PY := .venv/bin/python
+UV := .venv/bin/uv
+BIN := $(CURDIR)/.venv/bin
+export PATH := $(CURDIR)/.tools/sam/bin:$(BIN):$(PATH)
+export SAM_CLI_TELEMETRY := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format invoke build lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: .venv/ready .tools/sam/ready .tools/ministack/ready ## the whole life of a peering on the embedded AWS
+	@$(PY) -m local.demo
+
+test: lint .tools/ministack/ready ## lint and all tests
+	@$(PY) -m pytest
+
+lint: .venv/ready .tools/sam/ready ## ruff, mypy, the layer rule, sam validate
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@sam validate --lint
+
+format: .venv/ready ## let ruff format and mend
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+invoke: .venv/ready .tools/sam/ready ## one event through the Lambda runtime emulator: make invoke EVENT=events/create.json
+	@$(PY) -m local.invoke $(EVENT)
+
+build: .venv/ready .tools/sam/ready ## sam build, for Lambda's python3.13 on arm64
+	@sam build
+
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+
+lock: .venv/ready ## renew the locks from pyproject.toml
+	@$(COMPILE) pyproject.toml -o src/requirements.txt
+	@$(COMPILE) pyproject.toml --group dev -o requirements/dev.txt
+	@$(COMPILE) --group sam -o requirements/sam.txt
+	@$(COMPILE) --group ministack -o requirements/ministack.txt
+	@$(COMPILE) --group uv -o requirements/uv.txt
+
+clean: ## remove what the targets above have made
+	@rm -rf .venv .tools .aws-sam .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.venv/ready: requirements/uv.txt requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is %s: set PYTHON=python3.x" % sys.version.split()[0])'
+	@echo "installing the locked dependencies into .venv"
+	@$(PYTHON) -m venv --clear .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@$(UV) pip install --quiet --python .venv --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.tools/%/ready: requirements/%.txt .venv/ready
+	@echo "installing $* into an environment of its own"
+	@$(UV) venv --quiet --clear --python $(PY) .tools/$*
+	@$(UV) pip install --quiet --python .tools/$* --require-hashes -r requirements/$*.txt
+	@touch $@

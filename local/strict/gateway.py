@@ -1,0 +1,172 @@
+"""The way of a call: account, faults, latency, throttling, effect, log. All else goes to moto's own server."""
+
+import itertools
+import re
+import threading
+import time
+from collections.abc import Iterable
+from functools import cache
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from moto.core.utils import get_service_model
+from moto.ec2.exceptions import FilterNotImplementedError
+from moto.iam.models import iam_backends
+from moto.moto_server.werkzeug_app import BackendRequest, DomainDispatcherApplication, create_backend_app
+from moto.sts.responses import TokenResponse
+from werkzeug.wrappers import Response
+
+from local.strict.calls import Call
+from local.strict.connections import State
+from local.strict.ec2 import Ec2
+from local.strict.faults import Fault, due
+from local.strict.sts import Sts, StsError
+from local.strict.throttle import Throttle
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
+
+Environ = dict[str, Any]
+
+CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
+ERROR_CODE = re.compile(r"<Code>(.*?)</Code>")
+STATUSES = {
+    "AccessDenied": 403,
+    "AuthFailure": 401,
+    "DryRunOperation": 412,
+    "InternalError": 500,
+    "InvalidClientTokenId": 403,
+    "NotImplemented": 501,
+    "RequestLimitExceeded": 503,
+}
+
+
+class Caller(NamedTuple):
+    """What the signature says; the signature itself is not checked."""
+
+    key: str
+    region: str
+    service: str
+
+
+class Reply(NamedTuple):
+    """An HTTP answer."""
+
+    status: int
+    body: str
+
+    @property
+    def error(self) -> str | None:
+        """AWS error code."""
+        found = ERROR_CODE.search(self.body) if self.status >= 400 else None  # noqa: PLR2004 - HTTP
+        return found[1] if found else None
+
+
+def refusal(code: str, message: str, status: int | None = None) -> Reply:
+    """Answer an error in the shape that both protocols' parsers read."""
+    error = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+    body = f"<Response><Errors>{error}</Errors>{error}<RequestID>strict</RequestID></Response>"
+    return Reply(status or STATUSES.get(code, 400), body)
+
+
+def _account_of(key: str) -> str | None:
+    if re.fullmatch(r"\d{12}", key):
+        return key
+    accounts = ((account, iam["aws"]) for account, iam in list(iam_backends.items()))
+    return next((account for account, iam in accounts if key in iam.access_keys), None)
+
+
+@cache
+def operations_of(service: str) -> frozenset[str]:
+    """List what botocore's model of the service knows."""
+    return frozenset(get_service_model(service).operation_names)
+
+
+class Gateway:
+    """The WSGI application; one effect at a time, since moto is not made for threads."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.calls: list[Call] = []
+        self.faults: list[Fault] = []
+        self.throttle = Throttle(state.clock)
+        self.lock = threading.RLock()
+        self._numbers = itertools.count(1)
+        self._others = DomainDispatcherApplication(create_backend_app)
+
+    def __call__(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer one request."""
+        found = CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+        caller = Caller(*found.groups()) if found else Caller("", "", "")
+        account = _account_of(caller.key)
+        if account:
+            environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
+        if caller.service not in {"ec2", "sts"}:
+            others: Iterable[bytes] = self._others(environ, start_response)
+            return others
+        if account is None:
+            code = "AuthFailure" if caller.service == "ec2" else "InvalidClientTokenId"
+            reply = refusal(code, "AWS was not able to validate the provided access credentials")
+        else:
+            reply = self._call(environ, caller, account)
+        return Response(reply.body, reply.status, content_type="text/xml")(environ, start_response)
+
+    def _call(self, environ: Environ, caller: Caller, account: str) -> Reply:
+        number, started = next(self._numbers), self.state.clock()
+        request = BackendRequest(environ)
+        operation = request.values.get("Action", "")
+        with self.lock:
+            fault = due(self.faults, operation, account, caller.region)
+        pause = self.state.settings.latency + (fault.seconds if fault and fault.effect == "delay" else 0)
+        if pause:
+            time.sleep(pause)
+        with self.lock:
+            reply, params = self._effect(request, operation, caller, account, fault)
+            lost = fault is not None and fault.effect == "lost"
+            self.calls.append(
+                Call(
+                    number,
+                    started,
+                    self.state.clock(),
+                    caller.service,
+                    operation,
+                    account,
+                    caller.region,
+                    params,
+                    0 if lost else reply.status,
+                    reply.error,
+                )
+            )
+        if lost:
+            raise ConnectionResetError("a fault: the reply is lost")
+        return Reply(200, "<broken") if fault and fault.effect == "malformed" else reply
+
+    def _effect(
+        self, request: BackendRequest, operation: str, caller: Caller, account: str, fault: Fault | None
+    ) -> tuple[Reply, dict[str, Any]]:
+        response: TokenResponse | Ec2
+        response = Ec2(self.state) if caller.service == "ec2" else Sts(self.state, caller.key)
+        if operation not in operations_of(caller.service):
+            return refusal("InvalidAction", f"The action {operation} is not valid for this web service."), {}
+        response.setup_class(request)
+        params: dict[str, Any] = response.params
+        if fault and fault.effect == "error":
+            return refusal(fault.code, fault.message, fault.status), params
+        if self.state.settings.throttled and not self.throttle.admits(operation, account, caller.region):
+            return refusal("RequestLimitExceeded", "Request limit exceeded."), params
+        if params.get("DryRun"):
+            return refusal("DryRunOperation", "Request would have succeeded, but DryRun flag is set."), params
+        return _answer(response), params
+
+
+def _answer(response: TokenResponse | Ec2) -> Reply:
+    try:
+        status, _, body = response.call_action()
+    except StsError as error:
+        return refusal(error.code, str(error))
+    except FilterNotImplementedError as error:
+        return refusal("InvalidParameterValue", f"The filter is invalid: {error}")
+    except NotImplementedError as error:
+        return refusal("NotImplemented", str(error))
+    reply = Reply(status, body if isinstance(body, str) else body.decode())
+    return reply._replace(status=STATUSES.get(reply.error or "", status))

@@ -1,0 +1,1 @@
+"""`Custom::VpcPeering`: a CloudFormation custom resource that owns a VPC peering whole."""

@@ -1,0 +1,90 @@
+"""Apply: write what was planned. Nothing here decides."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from handler.changes import (
+    Change,
+    CreateRoute,
+    DeleteConnection,
+    DeleteRoute,
+    ModifyOptions,
+    ReplaceRoute,
+    TagConnection,
+    UntagConnection,
+)
+from handler.errors import NotFound
+from handler.model import RouteKey, RouteRecord, Side
+from handler.observe import Sides
+from handler.parallel import run
+
+Applied = Callable[[Change], None]
+"""Told each change that EC2 has made."""
+
+
+def apply(changes: Iterable[Change], sides: Sides, connection_id: str, applied: Applied) -> None:
+    """Apply changes of one stage to a connection, all side by side.
+
+    Raises:
+        PeeringError: the first failure; what had begun by then is done, the rest is not.
+
+    """
+
+    def carry_out(change: Change) -> None:
+        _task(change, sides, connection_id)()
+        applied(change)
+
+    run(partial(carry_out, change) for change in changes)
+
+
+def written_ahead(changes: Iterable[Change], connection_id: str) -> list[RouteRecord]:
+    """Return what must be recorded of the routes that these changes make, before they are made."""
+    records = []
+    for change in changes:
+        match change:
+            case CreateRoute(route=route):
+                records.append(RouteRecord(route, connection_id))
+            case ReplaceRoute(route=route, former=former, target=None):
+                records.append(RouteRecord(route, connection_id, former))
+    return records
+
+
+def taken_off(changes: Iterable[Change]) -> list[RouteKey]:
+    """Return the routes that these changes take off the connection."""
+    return [
+        change.route
+        for change in changes
+        if isinstance(change, DeleteRoute) or (isinstance(change, ReplaceRoute) and change.target is not None)
+    ]
+
+
+def _task(  # noqa: PLR0911  # one return a kind of change
+    change: Change, sides: Sides, connection_id: str
+) -> Callable[[], None]:
+    match change:
+        case ModifyOptions(side=side, allow_dns=allow_dns):
+            return partial(sides[side].modify_options, connection_id, side, allow_dns=allow_dns)
+        case TagConnection(side=side, tags=tags):
+            return partial(sides[side].tag, connection_id, tags)
+        case UntagConnection(side=side, tags=tags):
+            return partial(sides[side].untag, connection_id, tags)
+        case CreateRoute(route=route):
+            return partial(sides[route.side].create_route, route, connection_id)
+        case ReplaceRoute(route=route, target=None):
+            return partial(sides[route.side].replace_route, route, connection_id)
+        case ReplaceRoute():
+            return partial(_put_back, change, sides)
+        case DeleteRoute(route=route):
+            return partial(sides[route.side].delete_route, route)
+        case DeleteConnection(connection_id=doomed):
+            return partial(sides[Side.REQUESTER].delete_connection, doomed)
+    raise TypeError(f"{type(change).__name__} is no change that is applied to a connection")
+
+
+def _put_back(change: ReplaceRoute, sides: Sides) -> None:
+    """Give a route back to its former target, or delete it where that is gone."""
+    ec2 = sides[change.route.side]
+    try:
+        ec2.replace_route(change.route, change.target or "")
+    except NotFound:
+        ec2.delete_route(change.route)

@@ -1,0 +1,145 @@
+"""One call to AWS: repeated with a back-off that knows the deadline, and explained when it fails for good.
+
+botocore's own retries are over within 0.2 s of throttling, and do not know how long Lambda will wait.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004
+from botocore.parsers import ResponseParserError
+
+from handler.clock import Deadline, backoff
+from handler.errors import (
+    AccessDenied,
+    AlreadyExists,
+    InternalFailure,
+    InvalidRequest,
+    NetworkFailure,
+    NotFound,
+    PeeringError,
+    ResourceConflict,
+    ServiceLimitExceeded,
+    Throttling,
+)
+
+VISIBLE_WITHIN: Final = 60.0
+"""Seconds for which EC2 may not find a connection that it has just created (terraform-provider-aws #30423)."""
+
+THROTTLED: Final = frozenset({"requestlimitexceeded", "throttling", "throttlingexception", "concurrenttagaccess"})
+DENIED: Final = frozenset(
+    {"unauthorizedoperation", "accessdenied", "accessdeniedexception", "authfailure", "optinrequired", "expiredtoken"}
+    | {"invalidclienttokenid", "requestexpired", "unrecognizedclientexception", "tagpolicyviolation"}
+)
+CONNECTION_NOT_FOUND: Final = "invalidvpcpeeringconnectionid.notfound"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a call goes, for messages: the prefix of the side's properties, its account, Region and role."""
+
+    prefix: str
+    account: str
+    region: str
+    role_arn: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.region} of account {self.account}"
+
+
+def call(client: Any, operation: str, place: Place, deadline: Deadline, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401  # any botocore client
+    """Make one call; `operation` is the client's method.
+
+    Throttling, failures of the service and of the network are repeated until the deadline: all the calls that this
+    function makes may be. So is NotFound for a connection, for a minute, in calls that write.
+
+    Raises:
+        PeeringError: which says what EC2 answered, and what to do; `ec2_code` is EC2's code in lower case.
+
+    """
+    pauses = backoff(0.1, 2)
+    visible = deadline.within(VISIBLE_WITHIN)
+    while True:
+        deadline.check(f"{place.prefix or 'the requester'}: calling {operation} in {place}")
+        try:
+            return getattr(client, operation)(**parameters)  # type: ignore[no-any-return]
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
+            failure = explain(error, operation, place)
+            pause = next(pauses)
+            until = visible if failure.ec2_code == CONNECTION_NOT_FOUND else deadline
+            if not _passing(failure, operation) or pause >= until.remaining:
+                raise failure from error
+        deadline.clock.sleep(pause)
+
+
+def _passing(failure: PeeringError, operation: str) -> bool:
+    if failure.ec2_code == CONNECTION_NOT_FOUND:
+        return not operation.startswith(("describe", "delete_vpc"))
+    return isinstance(failure, Throttling | NetworkFailure) or failure.ec2_status >= 500  # noqa: PLR2004  # HTTP's
+
+
+def explain(error: ClientError | BotoCoreError | ResponseParserError, operation: str, place: Place) -> PeeringError:
+    """Return the failure that an error of botocore is, with its cause, subject and remedy."""
+    if isinstance(error, ClientError):
+        failure = _explain_answer(error, operation, place)
+        failure.ec2_code = error.response["Error"].get("Code", "").lower()
+        failure.ec2_status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
+        return failure
+    if isinstance(error, HTTPClientError | ConnectionError | ResponseParserError):
+        return NetworkFailure(
+            f"{operation} in {place} got no whole answer ({type(error).__name__}).",
+            "Update the stack again; if it recurs, check the function's way to AWS.",
+        )
+    return InternalFailure(f"{operation} in {place}: {error}.", "Report this with the function's log.")
+
+
+def _explain_answer(  # noqa: PLR0911  # one return a kind of answer
+    error: ClientError, operation: str, place: Place
+) -> PeeringError:
+    code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "").rstrip(".")
+    lower = code.lower()
+    said = f"{place} answered {operation} with {code}: {message}."
+    if lower in THROTTLED:
+        return Throttling(f"EC2 throttled {operation} in {place} until the end.", "Update the stack again, later.")
+    if lower in DENIED:
+        return _explain_denial(code, message, operation, place)
+    if lower == "invalidvpcpeeringconnectionstate.dnshostnamesdisabled":
+        return InvalidRequest(
+            f"a VPC of the pair has DNS hostnames or DNS support off ({place}).",
+            f"Turn on enableDnsSupport and enableDnsHostnames in both VPCs, or leave out "
+            f"{place.prefix}AllowDnsResolutionFromRemoteVpc.",
+        )
+    if lower == "vpcpeeringconnectionalreadyexists":
+        return AlreadyExists(f"the two VPCs are peered already: {message}.", "Delete the other connection first.")
+    if lower.endswith("limitexceeded"):
+        return ServiceLimitExceeded(f"a quota is used up: {said}", "Ask for more in Service Quotas, or remove some.")
+    if lower == "routealreadyexists":
+        return ResourceConflict(said, f"Remove that route, or set {place.prefix}Routes.OnConflict.")
+    if lower.endswith(".notfound"):
+        return NotFound(said, "Check that it still exists, then update the stack again.")
+    if error.response["ResponseMetadata"].get("HTTPStatusCode", 0) >= 500:  # noqa: PLR2004  # HTTP's
+        return InternalFailure(said, "Update the stack again, later.")
+    return InvalidRequest(said, "Correct what the message names, then update the stack again.")
+
+
+def _explain_denial(code: str, message: str, operation: str, place: Place) -> PeeringError:
+    # STS says "User: arn:aws:sts::111111111111:assumed-role/a/b is not authorized to perform: sts:AssumeRole on ..."
+    user = re.search(r"User: (arn:\S+)", message)
+    who = user[1] if user else "the function's role"
+    if operation == "assume_role":
+        return AccessDenied(
+            f"{place.prefix}RoleArn {place.role_arn} cannot be assumed by {who}.",
+            f"Check that it exists, that it trusts the function's role, and {place.prefix}ExternalId.",
+        )
+    action = "".join(part.title() for part in operation.split("_"))
+    if code.lower() == "unauthorizedoperation" or "not authorized" in message:
+        holder = place.role_arn or who
+        return AccessDenied(
+            f"{holder} may not ec2:{action} in {place}.",
+            f"Allow ec2:{action} there, and check tag conditions and service control policies.",
+        )
+    return AccessDenied(
+        f"{place} refused ec2:{action} with {code}: {message}.",
+        f"Check that Region {place.region} is enabled for the account, and the role.",
+    )

@@ -1,0 +1,143 @@
+"""The CloudFormation adapter: crhelper, fenced in this file.
+
+crhelper dispatches the event, keeps the physical id through an exception, and has a timer as a last resort. What it
+does badly is replaced: its sender, its ids, its wait before a Delete's answer, its unused clients, its silence.
+"""
+
+from collections.abc import Mapping
+from threading import Lock
+from typing import Any, Final, Protocol
+
+from crhelper import CfnResource
+
+from handler.clock import Clock, Deadline
+from handler.errors import InternalFailure, PeeringError
+from handler.lifecycle import Lifecycle, Progress, Request
+from handler.response import ATTEMPTS, Undelivered, deliver, encode
+from handler.telemetry import begin, logger, measure
+
+MARGIN_SECONDS: Final = 15.0
+"""Kept for the answer, at most a quarter of the time: the work ends so long before Lambda's time-out."""
+
+
+class LambdaContext(Protocol):
+    """What is used of Lambda's context."""
+
+    invoked_function_arn: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds until Lambda ends the invocation."""
+
+
+class PeeringResource(CfnResource):
+    """`Custom::VpcPeering`: one response a request, delivered or loudly not.
+
+    A `local` one (`sam local invoke`) tries once to deliver, and returns the response though nobody took it.
+    """
+
+    # crhelper makes three clients for its polling unless it believes to run locally; polling is not used.
+    _sam_local = property(lambda _self: True, lambda _self, _value: None)
+
+    def __init__(self, lifecycle: Lifecycle, *, clock: Clock | None = None, local: bool = False) -> None:
+        super().__init__(log_level="INFO", sleep_on_delete=0)
+        self._lifecycle = lifecycle
+        self._clock = clock or Clock()
+        self._local = local
+        self._latch = Lock()
+        for register in (self.create, self.update, self.delete):
+            register(self._provide)
+
+    def __call__(  # type: ignore[override]  # crhelper returns nothing
+        self, event: Mapping[str, Any], context: LambdaContext
+    ) -> dict[str, Any]:
+        """Serve one event and return the response that CloudFormation took.
+
+        Raises:
+            ValidationError: the event is none of CloudFormation's.
+            Undelivered: CloudFormation did not take the response; Lambda shall send the event again.
+
+        """
+        request = Request.model_validate(event)
+        began = self._clock.now()
+        self._begin(request, context)
+        super().__call__(request.model_dump(by_alias=True, exclude_unset=True), context)
+        measure(
+            request.request_type,
+            self._response["Status"],
+            self._clock.now() - began,
+            self._progress.changes,
+            left_behind=self._progress.left_behind,
+        )
+        if self._undelivered and not self._local:
+            raise self._undelivered
+        return self._response
+
+    def _begin(self, request: Request, context: LambdaContext) -> None:
+        """Forget the last request: a sandbox serves many."""
+        secrets = [request.response_url, request.response_url.partition("?")[2]]
+        for properties in (request.resource_properties, request.old_resource_properties):
+            secrets += [str(properties.get(name, "")) for name in ("ExternalId", "PeerExternalId")]
+        begin(
+            secrets,
+            stack_id=request.stack_id,
+            logical_id=request.logical_resource_id,
+            request_id=request.request_id,
+            request_type=request.request_type,
+        )
+        seconds = context.get_remaining_time_in_millis() / 1000
+        self._whole = Deadline(self._clock, seconds)
+        self._deadline = Deadline(self._clock, seconds - min(MARGIN_SECONDS, seconds / 4))
+        self._request = request
+        self._progress = Progress(request.physical_resource_id or request.deterministic_id, self._identify)
+        self._failure: PeeringError | None = None
+        self._response: dict[str, Any] = {}
+        self._undelivered: Undelivered | None = None
+        self.NoEcho = False
+
+    def _identify(self, physical_id: str) -> None:
+        self.PhysicalResourceId = physical_id
+
+    def _provide(self, _event: Mapping[str, Any], context: LambdaContext) -> str:
+        """Serve the request; crhelper answers SUCCESS with the id returned, or FAILED with the one set before."""
+        self._identify(self._progress.physical_id)
+        account = context.invoked_function_arn.split(":")[4]
+        try:
+            self._lifecycle.serve(self._request, account, self._deadline, self._progress)
+        except PeeringError as failure:
+            self._failure = failure
+            self._identify(self._progress.physical_id)
+            raise
+        return self._progress.physical_id
+
+    def _send(self, status: str | None = None, reason: str = "", send_response: object = None) -> None:  # noqa: ARG002  # crhelper's
+        """Answer once: the first answer stands, and nothing is changed after it."""
+        with self._latch:
+            if self._response:
+                return
+            self._response = self._compose(status or self.Status, reason or self.Reason)
+        self._deadline.cancel()
+        logger.info("response", response=self._response)
+        try:
+            deliver(
+                self._request.response_url,
+                encode(self._response),
+                self._whole,
+                attempts=1 if self._local else ATTEMPTS,
+            )
+        except Undelivered as undelivered:
+            self._undelivered = undelivered
+            logger.error(str(undelivered), response=self._response)  # its cause is in its text
+
+    def _compose(self, status: str, reason: str) -> dict[str, Any]:
+        response = {
+            "Status": status,
+            "PhysicalResourceId": self.PhysicalResourceId,
+            "StackId": self._request.stack_id,
+            "RequestId": self._request.request_id,
+            "LogicalResourceId": self._request.logical_resource_id,
+            "NoEcho": False,
+        }
+        if status == "SUCCESS":
+            return {**response, "Data": self._progress.attributes}
+        failure = self._failure or InternalFailure(f"{reason}.", "Report this with the function's log.")
+        return {**response, "Reason": failure.reason}

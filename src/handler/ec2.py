@@ -1,0 +1,236 @@
+"""The only calls to EC2: one account, in one Region, for one side of the peering."""
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import WaiterError
+from botocore.paginate import Paginator, PaginatorModel
+from botocore.waiter import Waiter, WaiterModel
+
+from handler import shapes
+from handler.calls import Place, call
+from handler.clock import Deadline, backoff
+from handler.errors import InvalidRequest, NotFound, NotStabilized, PeeringError, ResourceConflict
+from handler.model import Connection, End, Route, RouteKey, RouteTable, Side, Status, Vpc
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+WAITERS: Final = WaiterModel(json.loads(Path(__file__).with_name("waiters.json").read_text(encoding="utf-8")))
+
+
+class Ec2:
+    """EC2 as one side sees it. Every call is repeated until the deadline, and every failure explained."""
+
+    def __init__(self, client: "EC2Client", paginators: PaginatorModel, place: Place, deadline: Deadline) -> None:
+        self._client = client
+        self._paginators = paginators
+        self._place = place
+        self._deadline = deadline
+
+    def until(self, deadline: Deadline) -> "Ec2":
+        """Return the same with another deadline."""
+        return Ec2(self._client, self._paginators, self._place, deadline)
+
+    def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401  # EC2's shapes
+        return call(self._client, operation, self._place, self._deadline, **parameters)
+
+    def _all(self, operation: str, shape: str, filters: Mapping[str, Collection[str]]) -> list[dict[str, Any]]:
+        """Describe everything that the filters match, over all pages."""
+        method = "describe_" + operation
+        name = self._client.meta.method_to_api_mapping[method]
+        paginator: Paginator[dict[str, Any]] = Paginator(
+            partial(self._call, method),  # type: ignore[arg-type]  # the stub takes its name
+            self._paginators.get_paginator(name),
+            self._client.meta.service_model.operation_model(name),
+        )
+        pages = paginator.paginate(Filters=[{"Name": key, "Values": list(values)} for key, values in filters.items()])
+        return pages.build_full_result()[shape]  # type: ignore[no-any-return]
+
+    def vpc(self, vpc_id: str) -> Vpc | None:
+        """Return a VPC, or None where it is not in this account and Region."""
+        found = self._all("vpcs", "Vpcs", {"vpc-id": [vpc_id]})
+        return shapes.vpc(found[0]) if found else None
+
+    def route_tables(self, vpc_id: str) -> tuple[RouteTable, ...]:
+        """Return all route tables of a VPC, with all their routes."""
+        return tuple(map(shapes.route_table, self._all("route_tables", "RouteTables", {"vpc-id": [vpc_id]})))
+
+    def connections_between(self, vpc_ids: Collection[str]) -> tuple[Connection, ...]:
+        """Return the connections between two VPCs in both directions, those that have ended too."""
+        return self._connections({"requester-vpc-info.vpc-id": vpc_ids, "accepter-vpc-info.vpc-id": vpc_ids})
+
+    def live_among(self, connection_ids: Collection[str]) -> frozenset[str]:
+        """Return those of some connections that still live."""
+        found = self._connections({"vpc-peering-connection-id": connection_ids})
+        return frozenset(c.connection_id for c in found if c.status.live)
+
+    def connection(self, connection_id: str) -> Connection | None:
+        """Return a connection by its id."""
+        found = self._connections({"vpc-peering-connection-id": [connection_id]})
+        return found[0] if found else None
+
+    def _connections(self, filters: Mapping[str, Collection[str]]) -> tuple[Connection, ...]:
+        found = self._all("vpc_peering_connections", "VpcPeeringConnections", filters)
+        return tuple(map(shapes.connection, found))
+
+    def create_connection(self, requester: End, accepter: End, tags: Mapping[str, str]) -> str:
+        """Request a connection and return its id.
+
+        EC2 has no client token here: for a pair that is peered already in this direction it returns the id of that
+        connection, whoever made it (terraform-provider-aws #27750). Only its owner tags tell.
+        """
+        answer = self._call(
+            "create_vpc_peering_connection",
+            VpcId=requester.vpc_id,
+            PeerVpcId=accepter.vpc_id,
+            PeerOwnerId=accepter.account,
+            PeerRegion=accepter.region,
+            TagSpecifications=[{"ResourceType": "vpc-peering-connection", "Tags": shapes.tag_list(tags)}],
+        )
+        return answer["VpcPeeringConnection"]["VpcPeeringConnectionId"]  # type: ignore[no-any-return]
+
+    def accept_connection(self, connection_id: str) -> None:
+        """Accept a connection; one that is accepted already is fine."""
+        self._transition("accept_vpc_peering_connection", connection_id, {Status.ACTIVE, Status.PROVISIONING})
+
+    def delete_connection(self, connection_id: str) -> None:
+        """Delete a connection; one that is gone, or going, is fine."""
+        gone = {None, *(status for status in Status if not status.live)}
+        try:
+            self._transition("delete_vpc_peering_connection", connection_id, gone)
+        except NotFound:
+            return
+
+    def _transition(self, operation: str, connection_id: str, done: Collection[Status | None]) -> None:
+        """Make a call that EC2 refuses between two states, such as while it initiates or provisions; those end soon."""
+        pauses = backoff(0.2, 5)
+        while True:
+            try:
+                self._call(operation, VpcPeeringConnectionId=connection_id)
+            except InvalidRequest as failure:
+                if failure.ec2_code != "invalidstatetransition":
+                    raise
+                seen = self.connection(connection_id)
+                status = seen.status if seen else None
+                if status in done:
+                    return
+                if status not in {None, Status.INITIATING_REQUEST, Status.PROVISIONING}:
+                    raise
+                self._deadline.pause(next(pauses), f"{connection_id} was {status or 'not visible'} in {self._place}")
+            else:
+                return
+
+    def modify_options(self, connection_id: str, side: Side, *, allow_dns: bool) -> None:
+        """Set this side's DNS option; the other members are left alone."""
+        member = f"{side.title()}PeeringConnectionOptions"
+        self._call(
+            "modify_vpc_peering_connection_options",
+            VpcPeeringConnectionId=connection_id,
+            **{member: {"AllowDnsResolutionFromRemoteVpc": allow_dns}},
+        )
+
+    def tag(self, connection_id: str, tags: Mapping[str, str]) -> None:
+        """Write tags on this side's view of a connection."""
+        self._call("create_tags", Resources=[connection_id], Tags=shapes.tag_list(tags))
+
+    def untag(self, connection_id: str, tags: Mapping[str, str]) -> None:
+        """Remove tags, each only while it has the value given."""
+        self._call("delete_tags", Resources=[connection_id], Tags=shapes.tag_list(tags))
+
+    def create_route(self, route: RouteKey, connection_id: str) -> None:
+        """Make a route; the identical one that is there already is fine (a reply may have been lost).
+
+        Raises:
+            ResourceConflict: when another target has the destination.
+
+        """
+        try:
+            self._call("create_route", **_route(route), VpcPeeringConnectionId=connection_id)
+        except ResourceConflict:
+            present = self._static_route(route)
+            if present is None or present.target != connection_id:
+                raise
+
+    def replace_route(self, route: RouteKey, target: str) -> None:
+        """Point a route to another target without a gap; a route that has gone meanwhile is made anew."""
+        parameter = shapes.target_parameter(target)
+        try:
+            self._call("replace_route", **_route(route), **parameter)
+        except InvalidRequest as failure:
+            # "There is no route defined for '10.1.0.0/16' in the route table."
+            if "no route defined" not in failure.cause.lower():
+                raise
+            self._call("create_route", **_route(route), **parameter)
+
+    def delete_route(self, route: RouteKey) -> None:
+        """Delete a route; one that is gone, with its table or without, is fine."""
+        try:
+            self._call("delete_route", **_route(route))
+        except PeeringError as failure:
+            if not failure.ec2_code.endswith(".notfound"):
+                raise
+
+    def _static_route(self, route: RouteKey) -> Route | None:
+        tables = self._all("route_tables", "RouteTables", {"route-table-id": [route.table_id]})
+        return shapes.route_table(tables[0]).static_route(route.destination) if tables else None
+
+    def wait(self, waiter: str, connection_id: str) -> Connection | None:
+        """Wait by one of `waiters.json`, and return what was seen last; None where it is not shown any more.
+
+        Raises:
+            InvalidRequest: when the connection ended otherwise, with EC2's own message.
+            NotStabilized: when the deadline came first.
+
+        """
+        poll = _Poll(self._call, connection_id, self._deadline, self._place)
+        try:
+            Waiter(waiter, WAITERS.get_waiter(waiter), poll).wait()  # type: ignore[arg-type]  # the stub wants a mapping
+        except WaiterError as error:
+            raise _ended(poll.seen) from error
+        return poll.seen
+
+
+class _Poll:
+    """What a botocore waiter calls: a describe, paced by a back-off and ended by the deadline."""
+
+    def __init__(
+        self, describe: Callable[..., dict[str, Any]], connection_id: str, deadline: Deadline, place: Place
+    ) -> None:
+        self._describe = describe
+        self._connection_id = connection_id
+        self._deadline = deadline
+        self._place = place
+        self._pauses: Iterator[float] | None = None
+        self.seen: Connection | None = None
+
+    def __call__(self) -> dict[str, Any]:
+        if self._pauses is None:
+            self._pauses = backoff(0.2, 5, factor=1.5)
+        else:
+            status = self.seen.status if self.seen else "not visible"
+            self._deadline.pause(next(self._pauses), f"{self._connection_id} was {status} in {self._place}")
+        answer = self._describe(
+            "describe_vpc_peering_connections",
+            Filters=[{"Name": "vpc-peering-connection-id", "Values": [self._connection_id]}],
+        )
+        shown = answer["VpcPeeringConnections"]
+        self.seen = shapes.connection(shown[0]) if shown else None
+        return answer
+
+
+def _ended(connection: Connection | None) -> PeeringError:
+    """Say why a connection ended: EC2 answers a wrong VPC or an overlap not when asked, but in the status."""
+    if connection is None:
+        return NotStabilized("the connection is not shown any more.", "Update the stack again.")
+    cause = f"{connection.connection_id} became {connection.status}: {connection.message or 'no message'}."
+    if connection.status is Status.FAILED:
+        return InvalidRequest(cause, "Check for overlapping CIDR blocks, PeerVpcId, PeerOwnerId and PeerRegion.")
+    return ResourceConflict(cause, "Somebody ended it meanwhile: agree with the other party, then update again.")
+
+
+def _route(route: RouteKey) -> dict[str, str]:
+    return {"RouteTableId": route.table_id, **shapes.destination_parameter(route.destination)}

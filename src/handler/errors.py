@@ -1,0 +1,105 @@
+"""The failures that CloudFormation is told, named by its own handler error codes.
+
+PeeringError
+├── InvalidRequest          the properties cannot work; nothing was changed
+├── AccessDenied            a role cannot be assumed, or lacks a permission
+├── NotFound                a VPC, a route table or a connection is not there
+├── AlreadyExists           the two VPCs are peered by somebody else
+├── ResourceConflict        a route or a connection that is not ours stands in the way
+├── ServiceLimitExceeded    a quota of EC2
+├── NotStabilized           EC2 did not finish within the time that the function has
+├── Throttling              EC2 throttled until the deadline
+├── NetworkFailure          an endpoint could not be reached until the deadline
+└── InternalFailure         EC2 failed, or answered what this code does not know
+"""
+
+from typing import ClassVar, Final
+
+REASON_LIMIT: Final = 240
+"""Characters of a FAILED reason: what CloudFormation's console shows without cutting (crhelper keeps as many)."""
+
+
+class PeeringError(Exception):
+    """A failure with its cause (the subject named) and its remedy."""
+
+    code: ClassVar[str]
+    ec2_code = ""
+    """The error code that AWS answered, in lower case (EC2 spells some in two ways); empty without an answer."""
+    ec2_status = 0
+    """The HTTP status of that answer."""
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(cause, remedy)
+        self.cause = cause
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.cause} {self.remedy}"
+
+    @property
+    def reason(self) -> str:
+        """The reason of the FAILED response: at most `REASON_LIMIT` characters, the remedy kept whole."""
+        if len(str(self)) <= REASON_LIMIT:
+            return str(self)
+        room = REASON_LIMIT - len(f"{self.code}: … {self.remedy}")
+        return f"{self.code}: {self.cause[:room].rstrip()}… {self.remedy}"[:REASON_LIMIT]
+
+
+class InvalidRequest(PeeringError):
+    """The properties cannot work, as they are or in the world as it is."""
+
+    code = "InvalidRequest"
+
+
+class AccessDenied(PeeringError):
+    """A role cannot be assumed, or a permission is missing."""
+
+    code = "AccessDenied"
+
+
+class NotFound(PeeringError):
+    """What a property names is not there."""
+
+    code = "NotFound"
+
+
+class AlreadyExists(PeeringError):
+    """The two VPCs are already peered by somebody else."""
+
+    code = "AlreadyExists"
+
+
+class ResourceConflict(PeeringError):
+    """A route or a connection that is not ours stands in the way."""
+
+    code = "ResourceConflict"
+
+
+class ServiceLimitExceeded(PeeringError):
+    """A quota of EC2 is used up."""
+
+    code = "ServiceLimitExceeded"
+
+
+class NotStabilized(PeeringError):
+    """EC2 did not reach the state that was waited for before the deadline."""
+
+    code = "NotStabilized"
+
+
+class Throttling(PeeringError):
+    """EC2 throttled a call until the deadline."""
+
+    code = "Throttling"
+
+
+class NetworkFailure(PeeringError):
+    """An endpoint could not be reached, or broke off, until the deadline."""
+
+    code = "NetworkFailure"
+
+
+class InternalFailure(PeeringError):
+    """EC2 failed, or answered what this code does not know."""
+
+    code = "InternalFailure"

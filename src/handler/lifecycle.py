@@ -1,0 +1,242 @@
+"""The life of one resource: from a request of CloudFormation to what it is to be answered."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from hashlib import sha256
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic.alias_generators import to_pascal
+
+from handler.changes import Change
+from handler.clock import Deadline
+from handler.desire import desire
+from handler.ec2 import Ec2
+from handler.errors import AccessDenied, InvalidRequest, PeeringError
+from handler.model import Desired, Owner, Side
+from handler.parallel import run
+from handler.plan import Plan
+from handler.properties import Home, Properties, parse, salvage
+from handler.reconcile import Outcome, Reconciler
+from handler.registry import Registry
+from handler.sessions import Access, Sessions, session_name
+from handler.telemetry import logger
+
+UNDO_SECONDS: Final = 60.0
+"""Of the time of an Update, what is kept for taking a failed replacement back; at most a quarter of it."""
+
+
+def _alias(field: str) -> str:
+    return "ResponseURL" if field == "response_url" else to_pascal(field)
+
+
+class Request(BaseModel):
+    """CloudFormation's event. Values of the properties arrive as strings, lists and objects."""
+
+    model_config = ConfigDict(alias_generator=_alias, frozen=True, hide_input_in_errors=True)
+
+    request_type: Literal["Create", "Update", "Delete"]
+    response_url: str
+    stack_id: Annotated[str, StringConstraints(pattern=r"^arn:[\w-]+:cloudformation:[\w-]+:\d{12}:stack/.+$")]
+    request_id: str
+    logical_resource_id: str
+    physical_resource_id: str | None = None
+    resource_properties: dict[str, Any] = {}
+    old_resource_properties: dict[str, Any] = {}
+
+    @property
+    def connection_id(self) -> str | None:
+        """The physical id, where it is a connection's."""
+        known = self.physical_resource_id or ""
+        return known if known.startswith("pcx-") else None
+
+    @property
+    def deterministic_id(self) -> str:
+        """The physical id while no connection is known: the same at every retry, and never a connection's."""
+        name = f"{self.stack_id}/{self.logical_resource_id}"
+        return f"vpc-peering-{sha256(name.encode()).hexdigest()[:17]}"
+
+
+@dataclass
+class Progress:
+    """What has become of a request so far; it stands, whatever fails later.
+
+    `found` tells whether a connection of ours is known, `created` whether this very request made it, `changes` all that
+    EC2 has made, and `left_behind` whether something remained on an accepter's side that could not be reached.
+    """
+
+    physical_id: str
+    identify: Callable[[str], None]
+    attributes: dict[str, str] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
+    found: bool = False
+    created: bool = False
+    left_behind: bool = False
+
+    def planned(self, plan: Plan) -> None:
+        """Log a plan that is about to be applied, or refused."""
+        logger.info("plan", changes=[str(change) for change in plan.changes], refusals=[str(r) for r in plan.refusals])
+
+    def identified(self, connection_id: str, *, created: bool) -> None:
+        """Take note of the connection, the moment that it is known to be ours."""
+        self.found, self.created = True, created
+        self.physical_id = connection_id
+        self.identify(connection_id)
+        logger.append_keys(connection_id=connection_id)
+
+    def applied(self, change: Change) -> None:
+        """Take note of a change that EC2 has made."""
+        self.changes.append(change)
+
+    def reached(self, desired: Desired, outcome: Outcome) -> None:
+        """Take note of what a Create or an Update led to."""
+        self.attributes = attributes(desired, outcome)
+        for route in outcome.plan.skipped:
+            logger.warning("a route was left to another target (OnConflict: Skip)", route=str(route))
+
+    def removed(self, desired: Desired, outcome: Outcome) -> None:
+        """Name what a Delete had to leave on the accepter's side."""
+        if desired.accepter.managed and outcome.observed.accepter is None and self.found:
+            self.left_behind = True
+            end = desired.accepter.end
+            logger.warning(
+                "routes to the deleted connection may remain as blackholes on the accepter's side",
+                vpc_id=end.vpc_id,
+                account=end.account,
+                region=end.region,
+                routes=[str(r.key) for r in outcome.observed.records if r.key.side is Side.ACCEPTER],
+            )
+
+
+@dataclass(frozen=True)
+class Lifecycle:
+    """Serves requests: opens the sides, and reconciles."""
+
+    sessions: Sessions
+    registry: Registry
+    managed_by: str
+
+    def serve(self, request: Request, account: str, deadline: Deadline, progress: Progress) -> None:
+        """Serve a request; `account` is the function's own. What is reached is written into `progress`.
+
+        Raises:
+            PeeringError: what the FAILED response shall say.
+
+        """
+        _, partition, _, region, *_ = request.stack_id.split(":")
+        home = Home(account, region, partition, self.sessions.regions(partition))
+        owner = Owner(request.stack_id, request.logical_resource_id, self.managed_by)
+        if request.request_type == "Delete":
+            self._delete(request, home, owner, deadline, progress)
+        else:
+            self._create_or_update(request, home, owner, deadline, progress)
+
+    def _create_or_update(
+        self, request: Request, home: Home, owner: Owner, deadline: Deadline, progress: Progress
+    ) -> None:
+        properties = parse(request.resource_properties, home)
+        desired = desire(properties, home, owner)
+        if request.request_type == "Update":
+            previous = desire(salvage(request.old_resource_properties, home), home, owner)
+            desired = replace(desired, previous=previous, connection_id=request.connection_id)
+        sides = self._open(properties, desired, deadline)
+        reconciler = Reconciler(sides, self.registry, deadline, progress)
+        if request.request_type == "Create":
+            outcome = reconciler.reconcile(desired)
+        else:
+            outcome = _reconcile_or_undo(reconciler, desired, request, progress)
+        progress.reached(desired, outcome)
+
+    def _delete(self, request: Request, home: Home, owner: Owner, deadline: Deadline, progress: Progress) -> None:
+        properties = salvage(request.resource_properties, home)
+        desired = replace(desire(properties, home, owner), present=False, connection_id=request.connection_id)
+        if not all(end.vpc_id for end in desired.ends):
+            if request.connection_id is None:
+                logger.info("nothing to delete: with these properties nothing was ever made")
+                return
+            raise InvalidRequest(
+                f"{request.connection_id} cannot be proven ours without VpcId and PeerVpcId.",
+                "Retain the resource in the stack and delete the connection by hand.",
+            )
+        progress.found = request.connection_id is not None
+        try:
+            sides = self._open(properties, desired, deadline)
+            reconciler = Reconciler(sides, self.registry, deadline, progress)
+            outcome = reconciler.reconcile(desired)
+        except AccessDenied as failure:
+            if progress.found:
+                raise
+            # The Delete that follows a Create which was refused for the same reason must not block the rollback.
+            logger.warning("no connection is known, and none can be looked for", reason=failure.reason)
+            progress.left_behind = True
+            return
+        progress.removed(desired, outcome)
+
+    def _open(self, properties: Properties, desired: Desired, deadline: Deadline) -> dict[Side, Ec2]:
+        """Open both sides at once; the accepter's only if something is asked of it. Delete goes on without it."""
+        accesses = {Side.REQUESTER: Access("", desired.requester.end, properties.role_arn, properties.external_id)}
+        if desired.accepter.managed:
+            accesses[Side.ACCEPTER] = Access(
+                "Peer", desired.accepter.end, properties.peer_role_arn, properties.peer_external_id
+            )
+        opened = run(partial(self._open_side, desired, side, access, deadline) for side, access in accesses.items())
+        return {side: ec2 for side, ec2 in zip(accesses, opened, strict=True) if ec2}
+
+    def _open_side(self, desired: Desired, side: Side, access: Access, deadline: Deadline) -> Ec2 | None:
+        name = session_name(desired.owner.stack_id, desired.owner.logical_id)
+        try:
+            return self.sessions.open(access, name, deadline)
+        except AccessDenied as failure:
+            if desired.present or side is Side.REQUESTER:
+                raise
+            logger.warning("the accepter's side cannot be reached", reason=failure.reason)
+            return None
+
+
+def _reconcile_or_undo(reconciler: Reconciler, desired: Desired, request: Request, progress: Progress) -> Outcome:
+    """Reconcile an Update; a replacement that fails half way is taken back, and the old id stands."""
+    undo_seconds = min(UNDO_SECONDS, reconciler.deadline.remaining / 4)
+    try:
+        return reconciler.until(reconciler.deadline.earlier(undo_seconds)).reconcile(desired)
+    except PeeringError:
+        if progress.created:
+            _undo(reconciler, replace(desired, present=False, previous=None, connection_id=progress.physical_id))
+        progress.physical_id = request.physical_resource_id or request.deterministic_id
+        raise
+
+
+def _undo(reconciler: Reconciler, doomed: Desired) -> None:
+    """Delete the connection of a failed replacement, and give its routes back to the one that it was to replace."""
+    logger.warning("the replacement failed and is taken back", new_connection_id=doomed.connection_id)
+    try:
+        reconciler.reconcile(doomed)
+    except PeeringError as failure:
+        logger.error(  # the failure says it all
+            "the failed replacement could not be taken back: delete its connection by hand",
+            new_connection_id=doomed.connection_id,
+            reason=failure.reason,
+        )
+
+
+def attributes(desired: Desired, outcome: Outcome) -> dict[str, str]:
+    """Return the attributes of Fn::GetAtt; lists are joined by commas."""
+    connection = outcome.connection
+    if connection is None:
+        return {}
+    values = {
+        "Id": connection.connection_id,
+        "VpcPeeringConnectionId": connection.connection_id,
+        "Status": connection.status.value,
+    }
+    for side, count in ((Side.REQUESTER, "RouteCount"), (Side.ACCEPTER, "PeerRouteCount")):
+        view, end = outcome.observed.side(side), desired.side(side).end
+        blocks = view.vpc.cidr_blocks if view and view.vpc else connection.cidr_blocks.get(side, ())
+        values |= {
+            f"{side.title()}VpcId": end.vpc_id,
+            f"{side.title()}OwnerId": end.account,
+            f"{side.title()}Region": end.region,
+            f"{side.title()}CidrBlocks": ",".join(blocks),
+            count: str(sum(route.side is side for route in outcome.plan.routes)),
+        }
+    return values

@@ -1,0 +1,222 @@
+"""Observe, plan, apply: the one way from any state of the world to the desired one. Delete is "desired: absent"."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final, Protocol
+
+from handler.apply import apply, taken_off, written_ahead
+from handler.changes import (
+    Change,
+    CreateConnection,
+    DeleteRoute,
+    ModifyOptions,
+    ReplaceRoute,
+    Stage,
+    TagConnection,
+    UntagConnection,
+)
+from handler.clock import Deadline, backoff
+from handler.errors import AlreadyExists, NotStabilized
+from handler.model import Connection, Desired, Observed, Side, Status
+from handler.observe import Sides, observe
+from handler.parallel import run
+from handler.plan import Plan, plan, plan_connection_settings
+from handler.registry import Registry
+
+READ_BACK_WITHIN: Final = 300.0
+"""Seconds that EC2 may take until options and tags show ("up to minutes")."""
+
+TAGS_SHOW_WITHIN: Final = 10.0
+"""Seconds that a new connection may take until its tags show."""
+
+
+class Witness(Protocol):
+    """Told what happens while it happens: what is told stands, whatever fails later."""
+
+    def planned(self, plan: Plan) -> None:
+        """Take note of a plan before it is applied, or refused."""
+
+    def identified(self, connection_id: str, *, created: bool) -> None:
+        """Take note of the connection the moment that it is known to be ours, and whether this very run made it."""
+
+    def applied(self, change: Change) -> None:
+        """Take note of a change that EC2 has made; called from several threads."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a reconciliation led to; `connection` is None once it is gone."""
+
+    connection: Connection | None
+    observed: Observed
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Reconciler:
+    """Brings one resource to its desired state, within a deadline."""
+
+    sides: Sides
+    registry: Registry
+    deadline: Deadline
+    witness: Witness
+
+    def until(self, deadline: Deadline) -> "Reconciler":
+        """Return the same with another deadline."""
+        sides = {side: ec2.until(deadline) for side, ec2 in self.sides.items()}
+        return replace(self, sides=sides, deadline=deadline)
+
+    def reconcile(self, desired: Desired) -> Outcome:
+        """Lead the world to the desired state.
+
+        Raises:
+            PeeringError: a refusal, before anything was written; or the failure of a call or of a wait.
+
+        """
+        observed = observe(desired, self.sides, self.registry.routes(desired.owner))
+        planned = plan(desired, observed)
+        self.witness.planned(planned)
+        planned.raise_if_unsafe()
+        return (
+            self._converge(desired, observed, planned) if desired.present else self._remove(desired, observed, planned)
+        )
+
+    def _converge(self, desired: Desired, observed: Observed, planned: Plan) -> Outcome:
+        established = planned.of(Stage.REQUEST, Stage.ACCEPT)
+        if planned.connection:
+            self.witness.identified(planned.connection.connection_id, created=False)
+        if established or (planned.active and planned.connection and planned.connection.status is not Status.ACTIVE):
+            views = self._establish(desired, planned)
+            observed = self._look_again(desired, observed, planned, views)
+            planned = plan(desired, observed)
+            planned.raise_if_unsafe()
+        connection = planned.connection
+        if connection is None:
+            raise _ended_meanwhile(desired)
+        made, broken = planned.of(Stage.MAKE), planned.of(Stage.BREAK)
+        self._apply_routes_and_settings(desired, connection, made, broken)
+        if any(isinstance(change, ModifyOptions | TagConnection | UntagConnection) for change in (*made, *broken)):
+            observed = self._read_back(desired, observed, planned)
+        seen = observed.requester.connection(connection.connection_id)
+        return Outcome(seen, observed, planned)
+
+    def _establish(self, desired: Desired, planned: Plan) -> dict[Side, Connection | None]:
+        """Request and accept the connection as planned, and wait until each side sees what is to be seen."""
+        requester = self.sides[Side.REQUESTER]
+        if planned.connection is None:
+            connection_id = self._request(desired, planned)
+        else:
+            connection_id = planned.connection.connection_id
+            if planned.connection.status is Status.INITIATING_REQUEST:
+                requester.wait("ConnectionRequested", connection_id)
+        if not planned.active:
+            return {Side.REQUESTER: requester.connection(connection_id)}
+        for accept in planned.of(Stage.ACCEPT):
+            self.sides[Side.ACCEPTER].accept_connection(connection_id)
+            self.witness.applied(accept)
+        seen = run(partial(ec2.wait, "ConnectionActive", connection_id) for ec2 in self.sides.values())
+        return dict(zip(self.sides, seen, strict=True))
+
+    def _request(self, desired: Desired, planned: Plan) -> str:
+        """Request the connection until EC2 hands out a living one of ours, and return its id.
+
+        Right after a Delete EC2 may hand out the id that is being deleted (hashicorp/terraform #4781).
+        """
+        requester = self.sides[Side.REQUESTER]
+        (create,) = (change for change in planned.changes if isinstance(change, CreateConnection))
+        pauses = backoff(0.5, 5)
+        while True:
+            connection_id = requester.create_connection(*desired.ends, create.tags)
+            seen = requester.wait("ConnectionRequested", connection_id)
+            if seen is not None and seen.status.live:
+                self._prove_ours(desired, seen)
+                self.witness.identified(connection_id, created=True)
+                self.witness.applied(create)
+                return connection_id
+            requester.wait("ConnectionDeleted", connection_id)
+            self.deadline.pause(next(pauses), f"EC2 still handed out {connection_id}, which is being deleted")
+
+    def _prove_ours(self, desired: Desired, connection: Connection) -> None:
+        """Check that the connection which EC2 returned is the requested one, with our owner tags.
+
+        For a pair that somebody peered since we looked, EC2 returns theirs. Tags may show a moment late.
+        """
+        seen: Connection | None = connection
+        patience, pauses = self.deadline.within(TAGS_SHOW_WITHIN), backoff(0.2, 2)
+        while not (seen and seen.ends == desired.ends and desired.owner.owns(seen)) and patience.remaining > 0:
+            self.deadline.clock.sleep(next(pauses))
+            seen = self.sides[Side.REQUESTER].connection(connection.connection_id)
+        if seen and seen.ends == desired.ends and desired.owner.owns(seen):
+            return
+        raise AlreadyExists(
+            f"{connection.connection_id}, made by somebody else meanwhile, already joins the two VPCs.",
+            "Delete it, or give another VPC: two VPCs have one peering at a time.",
+        )
+
+    def _look_again(
+        self, desired: Desired, observed: Observed, planned: Plan, views: dict[Side, Connection | None]
+    ) -> Observed:
+        """Bring the observation up to date after a wait: the connection, and tables whose routes are to be taken away.
+
+        EC2's ReplaceRoute and DeleteRoute take no expected target, so what they rest on must be fresh.
+        """
+        sides = {change.route.side for change in planned.changes if isinstance(change, ReplaceRoute | DeleteRoute)}
+        tables = run(partial(self.sides[side].route_tables, desired.side(side).end.vpc_id) for side in sides)
+        for side, fresh in zip(sides, tables, strict=True):
+            observed = observed.with_side(side, tables=fresh)
+        return _with_connections(observed, views)
+
+    def _apply_routes_and_settings(
+        self, desired: Desired, connection: Connection, made: tuple[Change, ...], broken: tuple[Change, ...]
+    ) -> None:
+        self.registry.remember(desired.owner, written_ahead(made, connection.connection_id))
+        apply(made, self.sides, connection.connection_id, self.witness.applied)
+        apply(broken, self.sides, connection.connection_id, self.witness.applied)
+        self.registry.forget(desired.owner, connection.connection_id, taken_off((*made, *broken)))
+
+    def _read_back(self, desired: Desired, observed: Observed, planned: Plan) -> Observed:
+        """Read until options and tags show as they were set: EC2 is eventually consistent here."""
+        connection_id = planned.connection.connection_id if planned.connection else ""
+        patience = self.deadline.within(READ_BACK_WITHIN)
+        pauses = backoff(0.2, 5)
+        while True:
+            seen = run(partial(ec2.connection, connection_id) for ec2 in self.sides.values())
+            observed = _with_connections(observed, dict(zip(self.sides, seen, strict=True)))
+            if observed.requester.connection(connection_id) is None:
+                raise _ended_meanwhile(desired)
+            missing = list(
+                plan_connection_settings(
+                    desired, observed, observed.requester.connection(connection_id), active=planned.active
+                )
+            )
+            if not missing:
+                return observed
+            patience.pause(next(pauses), f"{connection_id} did not show yet: {missing[0]}")
+
+    def _remove(self, desired: Desired, observed: Observed, planned: Plan) -> Outcome:
+        connection_id = planned.connection.connection_id if planned.connection else desired.connection_id
+        if connection_id is None:
+            return Outcome(None, observed, planned)
+        if planned.connection:
+            self.witness.identified(connection_id, created=False)
+        for stage in (Stage.MAKE, Stage.BREAK, Stage.DELETE):
+            apply(planned.of(stage), self.sides, connection_id, self.witness.applied)
+        if planned.connection:
+            self.sides[Side.REQUESTER].wait("ConnectionDeleted", connection_id)
+        self.registry.forget(desired.owner, connection_id)
+        return Outcome(None, observed, planned)
+
+
+def _with_connections(observed: Observed, views: Mapping[Side, Connection | None]) -> Observed:
+    for side, seen in views.items():
+        observed = observed.with_side(side, connections=(seen,) if seen else ())
+    return observed
+
+
+def _ended_meanwhile(desired: Desired) -> NotStabilized:
+    requester, accepter = desired.ends
+    return NotStabilized(
+        f"the connection of {requester.vpc_id} and {accepter.vpc_id} ended while it was worked on.",
+        "Find out who deleted or rejected it, then update the stack again.",
+    )

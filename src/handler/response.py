@@ -1,0 +1,59 @@
+"""The response to CloudFormation: its body within the limit, and its delivery."""
+
+import json
+import ssl
+from collections.abc import Mapping
+from typing import Any, Final
+
+import urllib3
+
+from handler.clock import Deadline, backoff
+
+BODY_LIMIT: Final = 4096
+"""Bytes of a response body; CloudFormation ignores a longer one, and the stack hangs (aws-cdk #23958)."""
+
+ATTEMPTS: Final = 5
+TIMEOUT: Final = urllib3.Timeout(connect=5, read=10)
+
+
+class Undelivered(Exception):  # named for what happened, as all of this project's failures
+    """CloudFormation did not take the response."""
+
+
+def encode(response: Mapping[str, Any]) -> bytes:
+    """Return the body, at most `BODY_LIMIT` bytes: the longest attributes lose their last list items first."""
+    data: dict[str, str] = dict(response.get("Data", {}))
+    while True:
+        body = json.dumps({**response, "Data": data}, ensure_ascii=False).encode()
+        if len(body) <= BODY_LIMIT or not any(data.values()):
+            return body
+        longest = max(data, key=lambda name: len(data[name]))
+        data[longest] = data[longest].rpartition(",")[0]
+
+
+def deliver(url: str, body: bytes, deadline: Deadline, *, attempts: int = ATTEMPTS) -> None:
+    """Put the body to CloudFormation's presigned URL, with an empty content type, as it is signed.
+
+    Raises:
+        Undelivered: when no attempt before the deadline was answered with less than 400.
+
+    """
+    pauses = backoff(0.5, 8)
+    with urllib3.PoolManager(ssl_context=ssl.create_default_context(), timeout=TIMEOUT, retries=False) as pool:
+        for attempt in range(1, attempts + 1):
+            problem = _put(pool, url, body)
+            if problem is None:
+                return
+            pause = next(pauses)
+            if attempt < attempts and pause < deadline.remaining:
+                deadline.clock.sleep(pause)
+    raise Undelivered(f"CloudFormation did not take the response: {problem}, {attempts} attempts.")
+
+
+def _put(pool: urllib3.PoolManager, url: str, body: bytes) -> str | None:
+    """Make one attempt; return what was wrong, without the URL, which is a secret."""
+    try:
+        answer = pool.request("PUT", url, body=body, headers={"Content-Type": ""})
+    except urllib3.exceptions.HTTPError as error:
+        return type(error).__name__
+    return f"HTTP status {answer.status}" if answer.status >= 400 else None  # noqa: PLR2004  # HTTP's

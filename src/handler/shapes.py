@@ -1,0 +1,111 @@
+"""From EC2's response shapes to the model's values."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from handler.model import Connection, End, Route, RouteTable, Side, Status, Vpc, canonical
+
+Shape = Mapping[str, Any]
+
+TARGETS: Final = {
+    "pcx": "VpcPeeringConnectionId",
+    "nat": "NatGatewayId",
+    "tgw": "TransitGatewayId",
+    "eni": "NetworkInterfaceId",
+    "eigw": "EgressOnlyInternetGatewayId",
+    "lgw": "LocalGatewayId",
+    "cagw": "CarrierGatewayId",
+    "vpce": "VpcEndpointId",
+    "arn": "CoreNetworkArn",
+    "i": "InstanceId",
+    "igw": "GatewayId",
+    "vgw": "GatewayId",
+}
+"""The member of EC2's route that names a target, by how the target's id begins."""
+
+
+def target_parameter(target: str) -> dict[str, str]:
+    """Return the parameter of ReplaceRoute that names a target."""
+    return {TARGETS[target.replace(":", "-").split("-")[0]]: target}
+
+
+def destination_parameter(destination: str) -> dict[str, str]:
+    """Return the parameter that names a destination: IPv4 and IPv6 blocks have members of their own."""
+    return {"DestinationIpv6CidrBlock" if ":" in destination else "DestinationCidrBlock": destination}
+
+
+def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return tags as EC2 takes them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def _tags(shape: Shape) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in shape.get("Tags", [])}
+
+
+def vpc(shape: Shape) -> Vpc:
+    """Convert a `Vpc`; blocks that are being associated or disassociated do not count."""
+    blocks = [
+        association["CidrBlock"]
+        for association in shape.get("CidrBlockAssociationSet", [])
+        if association["CidrBlockState"]["State"] == "associated"
+    ]
+    ipv6_blocks = [
+        association["Ipv6CidrBlock"]
+        for association in shape.get("Ipv6CidrBlockAssociationSet", [])
+        if association["Ipv6CidrBlockState"]["State"] == "associated"
+    ]
+    return Vpc(
+        vpc_id=shape["VpcId"],
+        account=shape["OwnerId"],
+        cidr_blocks=tuple(map(canonical, blocks + ipv6_blocks)),
+        name=_tags(shape).get("Name"),
+    )
+
+
+def route_table(shape: Shape) -> RouteTable:
+    """Convert a `RouteTable`."""
+    return RouteTable(
+        table_id=shape["RouteTableId"],
+        main=any(association.get("Main", False) for association in shape.get("Associations", [])),
+        routes=tuple(_route(route) for route in shape.get("Routes", [])),
+    )
+
+
+def _route(shape: Shape) -> Route:
+    block = shape.get("DestinationCidrBlock") or shape.get("DestinationIpv6CidrBlock")
+    # Of an instance EC2 shows its network interface as well; the interface is what can be put back.
+    target = next((shape[member] for member in dict.fromkeys(TARGETS.values()) if shape.get(member)), "")
+    return Route(
+        destination=canonical(block) if block else shape["DestinationPrefixListId"],
+        target=target,
+        origin=shape.get("Origin", "CreateRoute"),
+        blackhole=shape.get("State") == "blackhole",
+    )
+
+
+def connection(shape: Shape) -> Connection:
+    """Convert a `VpcPeeringConnection`."""
+    infos = {Side.REQUESTER: shape["RequesterVpcInfo"], Side.ACCEPTER: shape["AccepterVpcInfo"]}
+    return Connection(
+        connection_id=shape["VpcPeeringConnectionId"],
+        status=Status(shape["Status"]["Code"]),
+        requester=_end(infos[Side.REQUESTER]),
+        accepter=_end(infos[Side.ACCEPTER]),
+        message=shape["Status"].get("Message", ""),
+        tags=_tags(shape),
+        allow_dns={
+            side: info.get("PeeringOptions", {}).get("AllowDnsResolutionFromRemoteVpc", False)
+            for side, info in infos.items()
+        },
+        cidr_blocks={side: _blocks(info) for side, info in infos.items()},
+    )
+
+
+def _end(info: Shape) -> End:
+    return End(info["VpcId"], info["OwnerId"], info["Region"])
+
+
+def _blocks(info: Shape) -> tuple[str, ...]:
+    blocks = [block["CidrBlock"] for block in info.get("CidrBlockSet", [])]
+    return tuple(map(canonical, blocks + [block["Ipv6CidrBlock"] for block in info.get("Ipv6CidrBlockSet", [])]))

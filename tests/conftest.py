@@ -1,0 +1,1 @@
+"""Nothing that a test does may depend on the shell that started it."""

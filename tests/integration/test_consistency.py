@@ -1,0 +1,187 @@
+"""EC2 is slow, forgetful and sometimes mute: the waits, the retries and the deadline."""
+
+from dataclasses import replace
+
+import pytest
+
+from local.strict import Fault, Settings
+from tests.harness import World, operations
+
+SLOW = {
+    "the request takes a while": Settings(initiating_reads=3),
+    "provisioning takes a while": Settings(provisioning_reads=4),
+    "the requester does not find it at first": Settings(hidden_reads_requester=3),
+    "the accepter does not find it at first": Settings(hidden_reads_accepter=3),
+    "Accept does not find it though Describe did": Settings(hidden_writes_accepter=4),
+    "writes do not find it on either side": Settings(hidden_writes_requester=5, hidden_writes_accepter=5),
+    "options show late": Settings(options_reads=3),
+    "the CIDR blocks show late": Settings(cidr_reads=3),
+    "everything at once": Settings(2, 2, 2, 2, 2, 2, 2, 2, 2),
+}
+
+
+@pytest.mark.parametrize("settings", SLOW.values(), ids=SLOW)
+def test_create_and_delete_wait_for_ec2(world: World, settings: Settings) -> None:
+    """Each delay that EC2 is known for is waited for, whatever order it comes in."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    vars(world.aws.settings).update(vars(settings))
+    stack = world.stack()
+
+    created = stack.create(world.properties(vpc, peer, AllowDnsResolutionFromRemoteVpc="true"))
+
+    assert ("SUCCESS", "active") == (created["Status"], created["Data"]["Status"])
+    pcx = created["PhysicalResourceId"]
+    assert {"10.8.0.0/16": pcx} == world.routes(vpc)[vpc.route_table_ids[0]]
+    assert {"10.0.0.0/16": pcx} == world.routes(peer)[peer.route_table_ids[0]]
+    assert world.time.now() < 60
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert [] == world.live(vpc)
+
+
+def test_the_fast_path_never_sleeps(world: World) -> None:
+    """Where EC2 is ready at once, nothing waits: there is no sleep that is not a wait for EC2."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    stack = world.stack()
+    properties = world.properties(vpc, peer, AllowDnsResolutionFromRemoteVpc="true")
+
+    stack.create(properties)
+    stack.update(properties)
+    stack.delete()
+
+    assert [] == world.time.slept
+
+
+def test_create_right_after_delete_gets_the_dying_id(world: World) -> None:
+    """EC2 may hand out the id that is being deleted (hashicorp/terraform #4781): wait, and ask again."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    stack = world.stack()
+    first = stack.create(world.properties(vpc, peer))["PhysicalResourceId"]
+    world.aws.settings.dying_creates = 2
+    world.aws.settings.deleting_reads = 3
+    world.ec2(vpc).delete_vpc_peering_connection(VpcPeeringConnectionId=first)
+
+    created = world.stack("another").create(world.properties(vpc, peer))
+
+    assert "SUCCESS" == created["Status"], created
+    assert first != created["PhysicalResourceId"]
+
+
+FAULTS = [
+    Fault(operation, effect, code=code, status=status)
+    for operation in (
+        "AssumeRole",
+        "DescribeVpcs",
+        "DescribeRouteTables",
+        "DescribeVpcPeeringConnections",
+        "CreateVpcPeeringConnection",
+        "AcceptVpcPeeringConnection",
+        "ModifyVpcPeeringConnectionOptions",
+        "CreateTags",
+        "CreateRoute",
+    )
+    for effect, code, status in (
+        ("error", "RequestLimitExceeded", 503),
+        ("error", "InternalError", 500),
+        ("lost", "", 0),
+        ("malformed", "", 200),
+    )
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f"{f.operation}-{f.effect}-{f.code}")
+def test_a_create_survives_a_passing_fault(world: World, fault: Fault) -> None:
+    """Throttled, failed, done but the reply lost, or a reply that nobody can read: the same result, once."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    world.aws.faults.append(replace(fault))
+
+    created = world.stack().create(world.properties(vpc, peer, AllowDnsResolutionFromRemoteVpc="true"))
+
+    assert [] == world.aws.faults
+    assert "SUCCESS" == created["Status"], created
+    pcx = created["PhysicalResourceId"]
+    assert [pcx] == world.live(vpc)
+    assert [{"10.8.0.0/16": pcx}] * 2 == list(world.routes(vpc).values())
+    assert [{"10.0.0.0/16": pcx}] * 2 == list(world.routes(peer).values())
+
+
+@pytest.mark.parametrize("effect", ["error", "lost", "malformed"])
+@pytest.mark.parametrize("operation", ["DeleteRoute", "DeleteVpcPeeringConnection", "DescribeRouteTables"])
+def test_a_delete_survives_a_passing_fault(world: World, operation: str, effect: str) -> None:
+    """A delete whose reply was lost says NotFound when repeated: that is success."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    stack = world.stack()
+    stack.create(world.properties(vpc, peer))
+    world.aws.faults.append(Fault(operation, effect))
+
+    assert "SUCCESS" == stack.delete()["Status"]
+
+    assert [] == world.live(vpc)
+    assert [{}, {}] == list(world.routes(vpc).values())
+
+
+def test_a_route_that_vanished_before_it_was_replaced_is_made_anew(world: World) -> None:
+    """ReplaceRoute on a route that somebody removed meanwhile answers InvalidParameterValue: then it is created."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16", tables=1), world.peer_vpc("spoke", "10.8.0.0/16", tables=1)
+    stack = world.stack()
+    properties = world.properties(vpc, peer)
+    old = stack.create(properties)["PhysicalResourceId"]
+    world.ec2(vpc).delete_vpc_peering_connection(VpcPeeringConnectionId=old)
+    message = "There is no route defined for '10.8.0.0/16' in the route table."
+    world.aws.faults.append(
+        Fault("ReplaceRoute", code="InvalidParameterValue", message=message, status=400, account=vpc.account)
+    )
+
+    with world.counted() as calls:
+        stack.update(properties)
+
+    ours = [call.operation for call in calls if call.account == vpc.account]
+    assert ["ReplaceRoute", "CreateRoute"] == [operation for operation in ours if operation.endswith("eRoute")]
+
+
+def test_the_answer_leaves_before_the_time_out(world: World) -> None:
+    """EC2 does not finish in time: the answer says what was not stable, and the next update goes on from there."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    stack = world.stack()
+    stack.seconds = 120
+    world.aws.settings.provisioning_reads = 40
+
+    created = stack.create(world.properties(vpc, peer))
+
+    assert "FAILED" == created["Status"]
+    assert created["Reason"].startswith("NotStabilized: ")
+    assert "was provisioning in " in created["Reason"]
+    assert 105 >= world.time.now() > 60
+    assert created["PhysicalResourceId"].startswith("pcx-")
+    assert "SUCCESS" == stack.create(world.properties(vpc, peer))["Status"]
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "expected"),
+    [("RequestLimitExceeded", 503, "Throttling: "), ("InternalError", 500, "InternalFailure: ")],
+)
+def test_a_fault_that_does_not_pass_ends_at_the_deadline(world: World, code: str, status: int, expected: str) -> None:
+    """Repeating has an end: the reason says what EC2 kept answering, and nothing is left half done unnoticed."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    world.aws.faults.extend(Fault("AcceptVpcPeeringConnection", code=code, status=status) for _ in range(2000))
+
+    created = world.stack().create(world.properties(vpc, peer))
+
+    assert created["Reason"].startswith(expected)
+    assert world.time.now() <= 885
+    assert operations(world.aws.calls).count("AcceptVpcPeeringConnection") < 1200
+
+
+def test_a_connection_that_appears_meanwhile_is_not_taken_for_ours(world: World) -> None:
+    """Create silently returns a connection that somebody made since we looked (terraform-provider-aws #27750)."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    world.aws.settings.hidden_reads_requester = 1
+    theirs = world.ec2(vpc).create_vpc_peering_connection(
+        VpcId=vpc.id, PeerVpcId=peer.id, PeerOwnerId=peer.account, PeerRegion=peer.region
+    )["VpcPeeringConnection"]["VpcPeeringConnectionId"]
+
+    created = world.stack().create(world.properties(vpc, peer))
+
+    assert "FAILED" == created["Status"]
+    assert not created["PhysicalResourceId"].startswith("pcx-")
+    assert "pending-acceptance" == world.status(vpc, theirs)
+    assert {} == world.tags(vpc, theirs)

@@ -1,0 +1,155 @@
+"""The IAM policies allow what is listed here, on what is listed here, and nothing else."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Template = dict[str, Any]
+Statement = dict[str, Any]
+
+ANY = "*"
+CONNECTION = "arn:${AWS::Partition}:ec2:*:${AWS::AccountId}:vpc-peering-connection/*"
+VPC = "arn:${AWS::Partition}:ec2:*:${AWS::AccountId}:vpc/*"
+ROUTE_TABLE = "arn:${AWS::Partition}:ec2:*:${AWS::AccountId}:route-table/*"
+PEER_ROLE = "arn:${AWS::Partition}:iam::*:role/${PeerRoleNamePattern}"
+LOG_GROUP = "PeeringFunctionLogGroup.Arn"
+
+READ = {(f"ec2:Describe{what}", ANY) for what in ("RouteTables", "VpcPeeringConnections", "Vpcs")}
+ROUTES = {(f"ec2:{verb}Route", ROUTE_TABLE) for verb in ("Create", "Delete", "Replace")}
+TAGS = {(f"ec2:{verb}Tags", CONNECTION) for verb in ("Create", "Delete")}
+OPTIONS = {("ec2:ModifyVpcPeeringConnectionOptions", CONNECTION)}
+ACCEPT = {("ec2:AcceptVpcPeeringConnection", resource) for resource in (VPC, CONNECTION)}
+REQUEST = {("ec2:CreateVpcPeeringConnection", resource) for resource in (VPC, CONNECTION)}
+DELETE = {("ec2:DeleteVpcPeeringConnection", CONNECTION)}
+ACCEPTER = READ | ROUTES | TAGS | OPTIONS | ACCEPT
+RUNTIME = {
+    ("sts:AssumeRole", PEER_ROLE),
+    ("logs:CreateLogStream", LOG_GROUP),
+    ("logs:PutLogEvents", LOG_GROUP),
+    ("xray:PutTelemetryRecords", ANY),
+    ("xray:PutTraceSegments", ANY),
+}
+
+FUNCTION_ROLE = ("template.yaml", "PeeringFunctionRole")
+ACCEPTER_ROLE = ("accepter/role.yaml", "Role")
+REQUESTER_POLICY = ("accepter/role.yaml", "RequesterPolicy")
+POLICIES = [FUNCTION_ROLE, ACCEPTER_ROLE, REQUESTER_POLICY]
+OWNER_TAG = {"vpc-peering:managed-by": {"Ref": "InstallationName"}}
+
+
+def statements(template: Template, logical_id: str) -> list[Statement]:
+    """Return all statements of a role's or a policy's permissions."""
+    properties = template["Resources"][logical_id]["Properties"]
+    policies = properties.get("Policies", [properties])
+    return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+
+
+def listed(value: object) -> list[Any]:
+    """Return IAM's `one or a list of` as a list."""
+    return value if isinstance(value, list) else [value]
+
+
+def grants(statement: Statement) -> set[tuple[str, str]]:
+    """Return the (action, resource) pairs of a statement, the resource without its intrinsic function."""
+    names = [
+        resource if isinstance(resource, str) else resource.get("Fn::Sub") or ".".join(resource["Fn::GetAtt"])
+        for resource in listed(statement["Resource"])
+    ]
+    return {(action, name) for action in listed(statement["Action"]) for name in names}
+
+
+def conditions(found: list[Statement], action: str, resource: str) -> list[Any]:
+    """Return the condition of each statement that grants the action; None: without any."""
+    return [statement.get("Condition") for statement in found if (action, resource) in grants(statement)]
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (FUNCTION_ROLE, ACCEPTER | REQUEST | DELETE | RUNTIME),
+        (ACCEPTER_ROLE, ACCEPTER),
+        (REQUESTER_POLICY, REQUEST | DELETE | OPTIONS | {("ec2:CreateTags", CONNECTION)}),
+    ],
+    ids=["function", "accepter", "requester"],
+)
+def test_grants_are_exactly_these(
+    load: Callable[[str], Template], policy: tuple[str, str], expected: set[tuple[str, str]]
+) -> None:
+    """A permission that slips in, or is lost, is noticed here and not in somebody's account."""
+    path, logical_id = policy
+    found = statements(load(path), logical_id)
+    assert expected == set().union(*map(grants, found))
+    assert {"Allow"} == {statement["Effect"] for statement in found}
+
+
+@pytest.mark.parametrize("policy", [FUNCTION_ROLE, REQUESTER_POLICY], ids=["function", "requester"])
+def test_requests_carry_the_owner_tag(load: Callable[[str], Template], policy: tuple[str, str]) -> None:
+    """A connection without the owner tag could never be told from somebody else's again."""
+    path, logical_id = policy
+    tagged = {f"aws:RequestTag/{key}": value for key, value in OWNER_TAG.items()}
+    found = statements(load(path), logical_id)
+    assert [{"StringEquals": tagged}] == conditions(found, "ec2:CreateVpcPeeringConnection", CONNECTION)
+    at_creation = {"StringEquals": {"ec2:CreateAction": "CreateVpcPeeringConnection", **tagged}}
+    assert at_creation in conditions(found, "ec2:CreateTags", CONNECTION)
+
+
+@pytest.mark.parametrize("policy", [FUNCTION_ROLE, REQUESTER_POLICY], ids=["function", "requester"])
+def test_deletion_needs_the_owner_tag(load: Callable[[str], Template], policy: tuple[str, str]) -> None:
+    """Even a bug of ours must not be able to delete a connection that we did not create."""
+    path, logical_id = policy
+    tagged = {f"aws:ResourceTag/{key}": value for key, value in OWNER_TAG.items()}
+    found = statements(load(path), logical_id)
+    assert [{"StringEquals": tagged}] == conditions(found, "ec2:DeleteVpcPeeringConnection", CONNECTION)
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=["function", "accepter", "requester"])
+@pytest.mark.parametrize(
+    "action",
+    ["ec2:CreateTags", "ec2:DeleteTags", "ec2:ModifyVpcPeeringConnectionOptions", "ec2:AcceptVpcPeeringConnection"],
+)
+def test_no_connection_is_touched_without_a_condition(
+    load: Callable[[str], Template], policy: tuple[str, str], action: str
+) -> None:
+    """Each write to a connection is limited by the owner tag, by the accepter's VPC or by the tags it may write."""
+    path, logical_id = policy
+    assert all(conditions(statements(load(path), logical_id), action, CONNECTION))
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=["function", "accepter", "requester"])
+def test_the_owner_tag_is_written_only_at_creation(load: Callable[[str], Template], policy: tuple[str, str]) -> None:
+    """Claiming somebody else's connection by tag would open the way to deleting it."""
+    path, logical_id = policy
+    for action in ("ec2:CreateTags", "ec2:DeleteTags"):
+        for condition in conditions(statements(load(path), logical_id), action, CONNECTION):
+            owned = any("vpc-peering:managed-by" in key for key in condition.get("StringEquals", {}))
+            spared = condition.get("ForAllValues:StringNotLike") == {"aws:TagKeys": "vpc-peering:*"}
+            assert owned or (spared and condition["Null"] == {"aws:TagKeys": "false"})
+
+
+def test_the_accepter_accepts_only_from_the_requesters_account(load: Callable[[str], Template]) -> None:
+    """A stranger's request that names our VPC must not be acceptable, whatever the function is told."""
+    (condition,) = conditions(
+        statements(load("accepter/role.yaml"), "Role"), "ec2:AcceptVpcPeeringConnection", CONNECTION
+    )
+    source, variables = condition["ArnLike"]["ec2:RequesterVpc"]["Fn::Sub"]
+    assert source == "arn:${AWS::Partition}:ec2:*:${Requester}:vpc/*"
+    assert {"Requester"} == variables.keys()
+
+
+def test_the_accepter_trusts_one_role_with_an_external_id(load: Callable[[str], Template]) -> None:
+    """The account as principal, narrowed by role and external id: a role as principal breaks when it is made anew."""
+    properties = load("accepter/role.yaml")["Resources"]["Role"]["Properties"]
+    (trust,) = properties["AssumeRolePolicyDocument"]["Statement"]
+    account = "arn:${AWS::Partition}:iam::${FunctionAccountId}"
+    assert {"AWS": {"Fn::Sub": f"{account}:root"}} == trust["Principal"]
+    assert {
+        "StringEquals": {"sts:ExternalId": {"Ref": "ExternalId"}},
+        "ArnLike": {"aws:PrincipalArn": {"Fn::Sub": f"{account}:${{FunctionRolePattern}}"}},
+    } == trust["Condition"]
+
+
+def test_the_trusted_pattern_fits_the_functions_role(load: Callable[[str], Template]) -> None:
+    """The two templates are deployed in different accounts and agree only by this path."""
+    path = load("template.yaml")["Resources"]["PeeringFunctionRole"]["Properties"]["Path"]
+    assert f"role{path}*" == load("accepter/role.yaml")["Parameters"]["FunctionRolePattern"]["Default"]
