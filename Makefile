@@ -17,15 +17,16 @@ help: ## this list
 demo: .venv/ready .tools/sam/ready .tools/ministack/ready ## the whole life of a peering on the embedded AWS
 	@$(PY) -m local.demo
 
-test: lint .tools/ministack/ready ## lint and all tests
+test: lint .tools/sam/ready .tools/ministack/ready ## lint and all tests
 	@$(PY) -m pytest
 
 lint: .venv/ready .tools/sam/ready ## ruff, mypy, the layer rule, sam validate
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-logo
+	@PYTHONPATH=src $(BIN)/lint-imports
 	@sam validate --lint
+	@cfn-lint accepter/*.yaml examples/*.yaml
 
 format: .venv/ready ## let ruff format and mend
 	@$(BIN)/ruff check --fix

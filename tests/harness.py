@@ -25,6 +25,7 @@ from local.world import Vpc, client, make_role, make_vpc, routes
 HUB, ACCOUNT, PEER_ACCOUNT = "111111111111", "333333333333", "222222222222"
 """The function's account; the requester's where it is another; the accepter's where it is another."""
 
+SERVICE_TOKEN = f"arn:aws:lambda:us-east-1:{HUB}:function:vpc-peering"
 EXTERNAL_ID = "integration-external-id"
 READS = ("Describe", "AssumeRole")
 
@@ -39,8 +40,12 @@ class VirtualTime:
     """A clock whose sleeps return at once, having moved it on."""
 
     def __init__(self) -> None:
-        self._now = 0.0
         self._lock = threading.Lock()
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin at zero."""
+        self._now = 0.0
         self.slept: list[float] = []
 
     def now(self) -> float:
@@ -65,7 +70,6 @@ class Context:
 
     now: Callable[[], float]
     ends: float
-    invoked_function_arn: str = f"arn:aws:lambda:us-east-1:{HUB}:function:vpc-peering"
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until the time-out."""
@@ -147,7 +151,7 @@ class World:
     aws: StrictAws
     bucket: ResponseBucket
     topology: Topology
-    time: VirtualTime = field(default_factory=VirtualTime)
+    time: VirtualTime
     count: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
@@ -165,7 +169,7 @@ class World:
 
     def properties(self, vpc: Vpc, peer: Vpc, **more: object) -> dict[str, Any]:
         """Return the properties that peer two VPCs in this topology; None takes one out."""
-        given: dict[str, Any] = {"ServiceToken": "token", "VpcId": vpc.id, "PeerVpcId": peer.id}
+        given: dict[str, Any] = {"ServiceToken": SERVICE_TOKEN, "VpcId": vpc.id, "PeerVpcId": peer.id}
         if vpc.region != "us-east-1":
             given["Region"] = vpc.region
         if peer.region != vpc.region:
@@ -259,7 +263,7 @@ class Stack:
         """Return an event of CloudFormation."""
         return {
             "RequestType": request_type,
-            "ServiceToken": "token",
+            "ServiceToken": SERVICE_TOKEN,
             "ResponseURL": self.world.bucket.url,
             "StackId": f"arn:aws:cloudformation:us-east-1:{HUB}:stack/{self.name}/5d9c2f30-0000",
             "RequestId": f"request-{next(self.world.count)}",

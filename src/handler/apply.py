@@ -1,7 +1,8 @@
 """Apply: write what was planned. Nothing here decides."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
+from itertools import zip_longest
 
 from handler.changes import (
     Change,
@@ -22,7 +23,7 @@ Applied = Callable[[Change], None]
 """Told each change that EC2 has made."""
 
 
-def apply(changes: Iterable[Change], sides: Sides, connection_id: str, applied: Applied) -> None:
+def apply(changes: Collection[Change], sides: Sides, connection_id: str, applied: Applied) -> None:
     """Apply changes of one stage to a connection, all side by side.
 
     Raises:
@@ -34,7 +35,18 @@ def apply(changes: Iterable[Change], sides: Sides, connection_id: str, applied: 
         _task(change, sides, connection_id)()
         applied(change)
 
-    run(partial(carry_out, change) for change in changes)
+    run(partial(carry_out, change) for change in _alternating(changes))
+
+
+def _alternating(changes: Collection[Change]) -> Iterator[Change]:
+    """Yield the changes of both sides in turn: each side has token buckets of its own, which fill at the same time."""
+    by_side: dict[Side, list[Change]] = {side: [] for side in Side}
+    for change in changes:
+        if isinstance(change, CreateRoute | ReplaceRoute | DeleteRoute):
+            by_side[change.route.side].append(change)
+        else:
+            yield change
+    yield from (change for pair in zip_longest(*by_side.values()) for change in pair if change)
 
 
 def written_ahead(changes: Iterable[Change], connection_id: str) -> list[RouteRecord]:

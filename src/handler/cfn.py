@@ -23,8 +23,6 @@ MARGIN_SECONDS: Final = 15.0
 class LambdaContext(Protocol):
     """What is used of Lambda's context."""
 
-    invoked_function_arn: str
-
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until Lambda ends the invocation."""
 
@@ -97,12 +95,11 @@ class PeeringResource(CfnResource):
     def _identify(self, physical_id: str) -> None:
         self.PhysicalResourceId = physical_id
 
-    def _provide(self, _event: Mapping[str, Any], context: LambdaContext) -> str:
+    def _provide(self, _event: Mapping[str, Any], _context: LambdaContext) -> str:
         """Serve the request; crhelper answers SUCCESS with the id returned, or FAILED with the one set before."""
         self._identify(self._progress.physical_id)
-        account = context.invoked_function_arn.split(":")[4]
         try:
-            self._lifecycle.serve(self._request, account, self._deadline, self._progress)
+            self._lifecycle.serve(self._request, self._deadline, self._progress)
         except PeeringError as failure:
             self._failure = failure
             self._identify(self._progress.physical_id)

@@ -37,6 +37,7 @@ class Request(BaseModel):
     model_config = ConfigDict(alias_generator=_alias, frozen=True, hide_input_in_errors=True)
 
     request_type: Literal["Create", "Update", "Delete"]
+    service_token: Annotated[str, StringConstraints(pattern=r"^arn:[\w-]+:\w+:[\w-]+:\d{12}:.+$")]
     response_url: str
     stack_id: Annotated[str, StringConstraints(pattern=r"^arn:[\w-]+:cloudformation:[\w-]+:\d{12}:stack/.+$")]
     request_id: str
@@ -44,6 +45,11 @@ class Request(BaseModel):
     physical_resource_id: str | None = None
     resource_properties: dict[str, Any] = {}
     old_resource_properties: dict[str, Any] = {}
+
+    @property
+    def account(self) -> str:
+        """The function's account; the emulators of Lambda put an invented one into the context's ARN."""
+        return self.service_token.split(":")[4]
 
     @property
     def connection_id(self) -> str | None:
@@ -117,15 +123,15 @@ class Lifecycle:
     registry: Registry
     managed_by: str
 
-    def serve(self, request: Request, account: str, deadline: Deadline, progress: Progress) -> None:
-        """Serve a request; `account` is the function's own. What is reached is written into `progress`.
+    def serve(self, request: Request, deadline: Deadline, progress: Progress) -> None:
+        """Serve a request. What is reached is written into `progress`.
 
         Raises:
             PeeringError: what the FAILED response shall say.
 
         """
         _, partition, _, region, *_ = request.stack_id.split(":")
-        home = Home(account, region, partition, self.sessions.regions(partition))
+        home = Home(request.account, region, partition, self.sessions.regions(partition))
         owner = Owner(request.stack_id, request.logical_resource_id, self.managed_by)
         if request.request_type == "Delete":
             self._delete(request, home, owner, deadline, progress)

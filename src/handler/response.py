@@ -13,7 +13,10 @@ BODY_LIMIT: Final = 4096
 """Bytes of a response body; CloudFormation ignores a longer one, and the stack hangs (aws-cdk #23958)."""
 
 ATTEMPTS: Final = 5
-TIMEOUT: Final = urllib3.Timeout(connect=5, read=10)
+CONNECT_SECONDS: Final = 5.0
+READ_SECONDS: Final = 10.0
+LEAST_SECONDS: Final = 0.1
+"""For the first attempt, which is made however late it is."""
 
 
 class Undelivered(Exception):  # named for what happened, as all of this project's failures
@@ -24,7 +27,7 @@ def encode(response: Mapping[str, Any]) -> bytes:
     """Return the body, at most `BODY_LIMIT` bytes: the longest attributes lose their last list items first."""
     data: dict[str, str] = dict(response.get("Data", {}))
     while True:
-        body = json.dumps({**response, "Data": data}, ensure_ascii=False).encode()
+        body = json.dumps({**response, **({"Data": data} if data else {})}, ensure_ascii=False).encode()
         if len(body) <= BODY_LIMIT or not any(data.values()):
             return body
         longest = max(data, key=lambda name: len(data[name]))
@@ -35,25 +38,29 @@ def deliver(url: str, body: bytes, deadline: Deadline, *, attempts: int = ATTEMP
     """Put the body to CloudFormation's presigned URL, with an empty content type, as it is signed.
 
     Raises:
-        Undelivered: when no attempt before the deadline was answered with less than 400.
+        Undelivered: when no attempt before the deadline was answered with a status of success.
 
     """
     pauses = backoff(0.5, 8)
-    with urllib3.PoolManager(ssl_context=ssl.create_default_context(), timeout=TIMEOUT, retries=False) as pool:
+    with urllib3.PoolManager(ssl_context=ssl.create_default_context(), retries=False) as pool:
         for attempt in range(1, attempts + 1):
-            problem = _put(pool, url, body)
+            problem = _put(pool, url, body, max(LEAST_SECONDS, deadline.remaining))
             if problem is None:
                 return
             pause = next(pauses)
-            if attempt < attempts and pause < deadline.remaining:
-                deadline.clock.sleep(pause)
-    raise Undelivered(f"CloudFormation did not take the response: {problem}, {attempts} attempts.")
+            if attempt == attempts or pause >= deadline.remaining:
+                raise Undelivered(f"CloudFormation did not take the response: {problem}, attempt {attempt}.")
+            deadline.clock.sleep(pause)
 
 
-def _put(pool: urllib3.PoolManager, url: str, body: bytes) -> str | None:
-    """Make one attempt; return what was wrong, without the URL, which is a secret."""
+def _put(pool: urllib3.PoolManager, url: str, body: bytes, seconds: float) -> str | None:
+    """Make one attempt; return what was wrong, without the URL, which is a secret.
+
+    A redirect is not followed, and is no delivery: the URL is signed for its own host.
+    """
+    timeout = urllib3.Timeout(total=seconds, connect=CONNECT_SECONDS, read=READ_SECONDS)
     try:
-        answer = pool.request("PUT", url, body=body, headers={"Content-Type": ""})
+        answer = pool.request("PUT", url, body=body, headers={"Content-Type": ""}, timeout=timeout, redirect=False)
     except urllib3.exceptions.HTTPError as error:
         return type(error).__name__
-    return f"HTTP status {answer.status}" if answer.status >= 400 else None  # noqa: PLR2004  # HTTP's
+    return f"HTTP status {answer.status}" if answer.status >= 300 else None  # noqa: PLR2004  # HTTP's

@@ -8,7 +8,7 @@ import pytest
 
 from local.emulator import emulator
 from local.event_world import make_event_world
-from local.invoke import ROOT
+from local.invoke import ROOT, invoke
 from local.strict import Settings, StrictAws
 
 EVENTS = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "events").glob("*.json"))}
@@ -39,8 +39,8 @@ def code(tmp_path: Path) -> Path:
 
 def test_emulator_runs_the_real_client_and_keeps_it_warm(code: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """What `make invoke` shows is what Lambda would do: awslambdaric, module state, the log lines."""
-    with emulator("toy.handler", code, {"GREETING": "hello"}) as invoke:
-        first, second = json.loads(invoke(b"1")), json.loads(invoke(b"2"))
+    with emulator("toy.handler", code, {"GREETING": "hello"}) as run:
+        first, second = json.loads(run(b"1")), json.loads(run(b"2"))
     assert (first["client"], first["count"], second["count"]) == ("awslambdaric.lambda_context", 1, 2)
     assert "GREETING" in first["names"]
     assert "PYTEST_CURRENT_TEST" not in first["names"]
@@ -49,9 +49,9 @@ def test_emulator_runs_the_real_client_and_keeps_it_warm(code: Path, capfd: pyte
 
 def test_emulator_tells_errors_and_enforces_the_timeout(code: Path) -> None:
     """An exception comes back with its type, a time-out as text: `make invoke` must fail on both."""
-    with emulator("toy.handler", code, {"AWS_LAMBDA_FUNCTION_TIMEOUT": "1"}) as invoke:
-        assert json.loads(invoke(b'"raise"'))["errorType"] == "ValueError"
-        assert re.search("Task timed out after 1.00 seconds", invoke(b'"sleep"').decode())
+    with emulator("toy.handler", code, {"AWS_LAMBDA_FUNCTION_TIMEOUT": "1"}) as run:
+        assert json.loads(run(b'"raise"'))["errorType"] == "ValueError"
+        assert re.search("Task timed out after 1.00 seconds", run(b'"sleep"').decode())
 
 
 @pytest.mark.parametrize("name", VALID)
@@ -68,30 +68,24 @@ def test_ids_of_the_event_exist_in_its_world(name: str) -> None:
     assert not world.connections or event["PhysicalResourceId"] == world.connections[-1]
 
 
-def run(name: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run `make invoke`'s command."""
-    command = [sys.executable, "-m", "local.invoke", f"events/{name}.json", *options]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
-
-
 @pytest.mark.parametrize("name", VALID)
-def test_make_invoke_runs_the_event(name: str) -> None:
+def test_make_invoke_serves_the_event(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     """The README's command, on the function itself: each valid event is served, and the response is shown."""
-    done = run(name)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert '"Status": "SUCCESS"' in done.stdout
+    assert invoke(VALID[name], unanswered=False) == 0
+    assert '"Status": "SUCCESS"' in capfd.readouterr().out
 
 
 def test_make_invoke_fails_when_the_function_refuses() -> None:
     """A FAILED response must be seen by whoever scripts it."""
-    done = run("bad-properties")
+    command = [sys.executable, "-m", "local.invoke", "events/bad-properties.json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
     assert done.returncode == 1
     assert '"Status": "FAILED"' in done.stdout
 
 
-def test_make_invoke_ends_when_nobody_answers() -> None:
+def test_make_invoke_ends_when_nobody_answers(capfd: pytest.CaptureFixture[str]) -> None:
     """As in `sam local invoke`: the response is logged, and crhelper's endless loop does not happen."""
-    done = run("create", "--unanswered")
-    assert done.returncode == 1
-    assert "response: none was taken" in done.stdout
-    assert '"Status":"SUCCESS"' in done.stdout
+    assert invoke(VALID["create"], unanswered=True) == 1
+    out = capfd.readouterr().out
+    assert "response: none was taken" in out
+    assert '"Status":"SUCCESS"' in out

@@ -7,13 +7,19 @@ import pytest
 import trustme
 
 from local.strict import Settings, StrictAws
-from tests.harness import HUB, ResponseBucket, Topology, World, response_bucket
+from tests.harness import HUB, ResponseBucket, Topology, VirtualTime, World, response_bucket
 
 
 @pytest.fixture(scope="session")
-def strict_aws() -> Iterator[StrictAws]:
+def virtual_time() -> VirtualTime:
+    """Make the time that the handler and the strict AWS share."""
+    return VirtualTime()
+
+
+@pytest.fixture(scope="session")
+def strict_aws(virtual_time: VirtualTime) -> Iterator[StrictAws]:
     """Serve EC2 and STS once."""
-    with StrictAws(Settings()) as aws:
+    with StrictAws(Settings(), clock=virtual_time.now) as aws:
         yield aws
 
 
@@ -39,8 +45,9 @@ def bucket(shared_bucket: ResponseBucket) -> ResponseBucket:
 
 
 @pytest.fixture
-def aws(strict_aws: StrictAws) -> StrictAws:
+def aws(strict_aws: StrictAws, virtual_time: VirtualTime) -> StrictAws:
     """Empty the strict AWS."""
+    virtual_time.restart()
     strict_aws.reset(Settings())
     return strict_aws
 
@@ -65,6 +72,6 @@ def environment(monkeypatch: pytest.MonkeyPatch, aws: StrictAws, authority: trus
 
 
 @pytest.fixture
-def world(aws: StrictAws, bucket: ResponseBucket, request: pytest.FixtureRequest) -> World:
+def world(aws: StrictAws, bucket: ResponseBucket, virtual_time: VirtualTime, request: pytest.FixtureRequest) -> World:
     """Make a world of the topology that the test asks for: two accounts and two Regions unless it says otherwise."""
-    return World(aws, bucket, getattr(request, "param", Topology()))
+    return World(aws, bucket, getattr(request, "param", Topology()), virtual_time)
