@@ -81,6 +81,7 @@ class PeeringResource(CfnResource):
             logical_id=request.logical_resource_id,
             request_id=request.request_id,
             request_type=request.request_type,
+            connection_id=request.connection_id or "",
         )
         seconds = context.get_remaining_time_in_millis() / 1000
         self._whole = Deadline(self._clock, seconds)

@@ -146,6 +146,9 @@ class Lifecycle:
         if request.request_type == "Update":
             previous = desire(salvage(request.old_resource_properties, home), home, owner)
             desired = replace(desired, previous=previous, connection_id=request.connection_id)
+            if previous.accepter.managed and previous.ends == desired.ends and properties.reaches_accepter(home):
+                # What the old properties made on the accepter's side is taken back, though nothing new is asked there.
+                desired = replace(desired, accepter=replace(desired.accepter, managed=True))
         sides = self._open(properties, desired, deadline)
         reconciler = Reconciler(sides, self.registry, deadline, progress)
         if request.request_type == "Create":

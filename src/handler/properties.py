@@ -200,6 +200,10 @@ class Properties(_Model):
         """Return the accepter's Region: as given, else the requester's."""
         return self.peer_region or self.own_region(home)
 
+    def reaches_accepter(self, home: Home) -> bool:
+        """Tell whether the function may act on the accepter's side: by a role, or because it is its own account."""
+        return self.peer_role_arn is not None or self.peer_account(home) == home.account
+
     @property
     def manages_accepter(self) -> bool:
         """Whether anything is asked of the accepter's side; without, it is left alone."""
@@ -329,7 +333,7 @@ def _check_roles(properties: Properties, _raw: Mapping[str, Any], home: Home) ->
     peer_role_account, peer_account = _account_of(properties.peer_role_arn), properties.peer_account(home)
     if peer_role_account and peer_role_account != peer_account:
         yield Problem("PeerRoleArn", f"is a role of {peer_role_account}, but PeerOwnerId is {peer_account}; align them")
-    if properties.manages_accepter and not properties.peer_role_arn and peer_account != home.account:
+    if properties.manages_accepter and not properties.reaches_accepter(home):
         yield Problem("PeerRoleArn", f"is missing; give a role of {peer_account}, the accepter's account")
 
 

@@ -57,7 +57,7 @@ copy_config_to_registered_loggers(logger, include={"crhelper", "botocore"}, igno
 def begin(secrets: Collection[str], **keys: str) -> None:
     """Begin a request: its keys stand on every line, its secrets on none."""
     redactor.secrets = frozenset(secret for secret in secrets if secret)
-    logger.append_keys(**keys, connection_id="")
+    logger.append_keys(**keys)
 
 
 def measure(request_type: str, status: str, seconds: float, changes: Iterable[Change], *, left_behind: bool) -> None:

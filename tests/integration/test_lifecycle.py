@@ -141,6 +141,18 @@ def test_a_request_left_pending_is_finished_once_it_was_accepted(world: World) -
     assert "SUCCESS" == stack.delete()["Status"]
 
 
+def test_peer_routes_are_taken_back_when_nothing_is_asked_of_the_accepter_any_more(world: World) -> None:
+    """With AutoAccept switched off and PeerRoutes gone, the routes that we made over there still are ours to remove."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    stack = world.stack()
+    pcx = stack.create(world.properties(vpc, peer))["PhysicalResourceId"]
+
+    assert "SUCCESS" == stack.update(world.properties(vpc, peer, AutoAccept="false", PeerRoutes=None))["Status"]
+
+    assert [{}, {}] == list(world.routes(peer).values())
+    assert {"10.8.0.0/16": pcx} == world.routes(vpc)[vpc.route_table_ids[0]]
+
+
 def test_deleted_by_hand(world: World) -> None:
     """A connection that a colleague deleted: Delete succeeds, and takes the routes that were left as blackholes."""
     vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
