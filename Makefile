@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/.tools/sam/bin:$(BIN):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format invoke build lock clean
+.PHONY: help demo test lint format invoke build docs lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -39,6 +39,9 @@ build: .venv/ready .tools/sam/ready ## sam build, for Lambda's python3.13 on arm
 	@sam build
 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+
+docs: .venv/ready ## renew docs/reference.md from the code
+	@PYTHONPATH=src $(PY) -m local.reference > docs/reference.md
 
 lock: .venv/ready ## renew the locks from pyproject.toml
 	@$(COMPILE) pyproject.toml -o src/requirements.txt

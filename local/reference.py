@@ -21,7 +21,7 @@ from handler.model import OnConflict
 
 ROOT: Final = Path(__file__).parents[1]
 DOCUMENT: Final = ROOT / "docs/reference.md"
-COMMAND: Final = "PYTHONPATH=src .venv/bin/python -m local.reference > docs/reference.md"
+COMMAND: Final = "make docs"
 
 
 class Meaning(NamedTuple):
@@ -156,10 +156,8 @@ def _head() -> Iterator[str]:
 def _resource() -> Iterator[str]:
     yield from ("", "## Properties", "")
     yield "Beside these, the resource has CloudFormation's own `ServiceToken` (required) and `ServiceTimeout`."
-    yield from (
-        "",
-        *_table(("property", "type", "default", "update", "meaning"), _rows(properties.Properties, PROPERTIES)),
-    )
+    head = ("property", "type", "default", "update", "meaning")
+    yield from ("", *_table(head, _rows(properties.Properties, PROPERTIES)))
     yield from ("", "### Routes and PeerRoutes", "")
     yield "At least one of `RouteTableIds`, `AllRouteTables` and `MainRouteTable` is needed; the tables are the union."
     yield from ("", *_table(("key", "type", "default", "meaning"), _rows(properties.Routes, ROUTES)))

@@ -31,7 +31,7 @@ READS = ("Describe", "AssumeRole")
 
 
 @cache
-def _sessions() -> Sessions:
+def sessions() -> Sessions:
     """Return what outlives a sandbox here only because parsing EC2's model takes a quarter of a second."""
     return Sessions(botocore.session.get_session())
 
@@ -188,7 +188,7 @@ class World:
 
     def resource(self) -> PeeringResource:
         """Start a fresh sandbox of the function."""
-        lifecycle = Lifecycle(_sessions(), MemoryRegistry(), "installation")
+        lifecycle = Lifecycle(sessions(), MemoryRegistry(), "installation")
         return PeeringResource(lifecycle, clock=self.time.clock)
 
     def routes(self, vpc: Vpc) -> dict[str, dict[str, str]]:
@@ -229,6 +229,14 @@ class World:
         before, calls = len(self.aws.calls), []
         yield calls
         calls += self.aws.calls[before:]
+
+
+def internet_gateway(world: World, vpc: Vpc) -> str:
+    """Attach an internet gateway: a target for routes that are not ours."""
+    ec2 = world.ec2(vpc)
+    gateway: str = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc.id)
+    return gateway
 
 
 def operations(calls: list[Call], prefix: str = "") -> list[str]:

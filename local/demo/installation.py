@@ -22,7 +22,7 @@ class InstallationError(RuntimeError):
 
 @dataclass(frozen=True)
 class Installation:
-    """This project in account 111111111111 and us-east-1. `directory` gets what sam builds, outside of the project."""
+    """The project in account 111111111111 and us-east-1. `directory` gets what sam builds, outside of the project."""
 
     aws: EmbeddedAws
     directory: Path
@@ -48,6 +48,10 @@ class Installation:
             raise InstallationError("\n".join(stacks.reasons(cloudformation, ROLE_STACK)))
         return stacks.outputs(cloudformation, ROLE_STACK)["RoleArn"]
 
+    def remove_role(self, account: str) -> None:
+        """Delete the role's stack."""
+        stacks.delete(self.aws.client("cloudformation", account), ROLE_STACK)
+
     def remove(self) -> None:
         """`sam delete`, and the stack that sam made for its own bucket."""
         self._sam("delete", "--stack-name", STACK, "--region", REGION, "--no-prompts")
@@ -60,7 +64,7 @@ class Installation:
         with subprocess.Popen(
             [SAM, *words],
             cwd=self.directory,
-            env={**environment, "PATH": os.pathsep.join(paths), "BUILD_FOR": "host"},
+            env={**environment, "PATH": os.pathsep.join(paths), "BUILD_FOR": "host", "TMPDIR": str(self.directory)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
+from ipaddress import ip_network
 
 from rich import box
 from rich.console import Console
@@ -11,12 +12,15 @@ from rich.panel import Panel
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from local.demo.scene import Place, Scene, SideView
+from local.demo.scene import Place, RouteKey, Scene, SideView, Target
 from local.strict import Call
+from local.world import Vpc
 
 WIDTH = 100
 READS = ("Describe", "AssumeRole")
 OWNER = "vpc-peering:"
+STYLES = {"+": "green", "~": "yellow", "-": "red", " ": ""}
+COLUMNS = (("", 1), ("route table", 28), ("destination", 14), ("target", 35), ("state", 9))
 
 
 class Screen:
@@ -28,118 +32,134 @@ class Screen:
 
     def welcome(self, text: str) -> None:
         """Open the demo."""
-        self.console.print(Panel(text, title="[bold]Custom::VpcPeering[/]", border_style="cyan", padding=(0, 1)))
+        self.console.print(Panel(text, title="[bold]Custom::VpcPeering[/]", border_style="cyan", padding=(1, 2)))
 
     def title(self, number: int, title: str, text: str) -> None:
         """Open a step."""
         self.console.print()
         self.console.rule(f"[bold cyan]{number}[/]  [bold]{title}[/]", align="left", style="cyan")
-        self.console.print(text, style="italic")
-
-    def say(self, text: str) -> None:
-        """Print one line."""
-        self.console.print(text)
+        self.console.print(f"[italic]{text}[/]\n")
 
     def fact(self, name: str, value: str) -> None:
         """Print one fact; what runs over the line is indented."""
         grid = Table.grid(padding=(0, 2))
         grid.add_column(width=10, style="dim")
         grid.add_column(overflow="fold")
-        grid.add_row(name, value)
+        grid.add_row(name, escape(value))
         self.console.print(grid)
 
-    @contextmanager
-    def working(self, text: str) -> Iterator[None]:
+    def status(self, text: str, reason: str) -> None:
+        """Print the stack's status, and why the resource failed if it did."""
+        self.fact("stack", text)
+        if reason:
+            self.fact("reason", reason)
+
+    def working(self, text: str) -> AbstractContextManager[object]:
         """Show that work goes on, and for how long, where somebody watches."""
+        if not self.console.is_terminal:
+            return nullcontext()
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        with Progress(*columns, console=self.console, transient=True) as progress:
-            progress.add_task(escape(text), total=None)
-            yield
+        progress = Progress(*columns, console=self.console, transient=True)
+        progress.add_task(escape(text), total=None)
+        return progress
 
     def cost(self, seconds: float, calls: Sequence[Call]) -> None:
-        """Print how long it took and which calls it needed."""
-        writes = Counter(call.operation for call in calls if not call.operation.startswith(READS))
-        reads = len(calls) - writes.total()
-        listed = ", ".join(f"{count} {name}" if count > 1 else name for name, count in sorted(writes.items()))
-        text = f"{seconds:.1f} s, {len(calls)} EC2 and STS calls: {reads} reads, {writes.total()} writes"
-        self.fact("cost", f"{text} ({listed})" if listed else text)
+        """Print how long it took and which calls it needed; those that EC2 refused are named."""
+        writes = [call for call in calls if not call.operation.startswith(READS)]
+        count = f"{len(calls)} calls to EC2 and STS: {len(calls) - len(writes)} reads, {len(writes)} writes"
+        self.fact("cost", f"{seconds:.1f} s, {count}")
+        if writes:
+            done = Counter(call.operation for call in writes if not call.error)
+            self.fact("", ", ".join(f"{count} {name}" for name, count in sorted(done.items())))
+        if refused := Counter(f"{call.operation} ({call.error})" for call in writes if call.error):
+            self.fact("", "tried again: " + ", ".join(f"{count} {name}" for name, count in refused.items()))
 
     def connection(self, before: Scene, now: Scene) -> None:
         """Show the connection as either side shows it; what changed is marked."""
         if not now.sides:
             return
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
-        table.add_column(now.connection_id, style="dim")
-        for name in ("requester", "accepter"):
-            table.add_column(name, overflow="fold", ratio=1)
-        same = len(before.sides) == len(now.sides)
-        earlier = [_described(side) if same else {} for side in (before.sides if same else now.sides)]
-        latest = [_described(side) for side in now.sides]
+        table.add_column("connection", style="dim", width=11)
+        for name in ("as the requester sees it", "as the accepter sees it"):
+            table.add_column(name, overflow="fold", width=42)
+        latest = [_described(now.connection_id, side) for side in now.sides]
+        earlier = [_described(before.connection_id, side) for side in before.sides] or latest
         for name in latest[0]:
-            cells = [
-                _marked(old.get(name), new[name], earlier=bool(old)) for old, new in zip(earlier, latest, strict=True)
-            ]
+            cells = [_marked(old[name], new[name]) for old, new in zip(earlier, latest, strict=True)]
             table.add_row(name, *cells)
         self.console.print()
         self.console.print(table)
 
     def routes(self, before: Scene, now: Scene, place: Place) -> None:
         """Show every route of every VPC that has one; what changed is marked."""
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
-        table.add_column("")
-        for name in ("route table", "destination", "target", "state"):
-            table.add_column(name, no_wrap=True)
+        header = True
+        self.console.print()
         for name, vpc in place.vpcs.items():
             rows = [*_rows(before.routes.get(name, {}), now.routes[name], vpc.route_table_ids[0])]
             if rows:
-                table.add_row("", f"[bold]{name}[/] [dim]{vpc.account}[/]", f"[dim]{vpc.region}[/]")
-                for mark, style, cells in rows:
-                    table.add_row(mark, *cells, style=style)
-                table.add_section()
-        self.console.print()
-        self.console.print(table)
+                self._routes_of(name, vpc, rows, header=header)
+                header = False
         self.console.print("[dim]+ new   ~ changed   - removed   the rest as before; local routes are left out[/]")
 
     def checks(self, checks: Mapping[str, bool]) -> None:
         """Show what holds and what does not."""
         self.console.print()
         for text, holds in checks.items():
-            mark = "[green]✓[/]" if holds else "[bold red]✗ does not hold:[/]"
-            self.console.print(f"{mark} {escape(text)}")
+            grid = Table.grid(padding=(0, 1))
+            grid.add_row("[green]✓[/]" if holds else "[bold red]✗ does not hold:[/]", escape(text))
+            self.console.print(grid)
+
+    def failed(self, text: str) -> None:
+        """Close the demo with what failed."""
+        self.console.print(f"\n[bold red]{escape(text)}[/]")
+
+    def done(self, seconds: float, text: str) -> None:
+        """Close the demo."""
+        self.console.print()
+        self.console.rule(style="cyan")
+        self.console.print(f"[bold green]Every step held[/], in {seconds:.0f} s; nothing is left behind.\n")
+        self.console.print(text)
+
+    def _routes_of(self, name: str, vpc: Vpc, rows: list[tuple[str, ...]], *, header: bool) -> None:
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, show_header=header)
+        for title, width in COLUMNS:
+            table.add_column(title, width=width, no_wrap=True)
+        for row in rows:
+            table.add_row(*row, style=STYLES[row[0]])
+        self.console.print(f"[bold]{name}[/] {vpc.id} in {vpc.account} {vpc.region}")
+        self.console.print(table)
+        self.console.print()
 
 
-def _described(side: SideView) -> dict[str, str]:
+def _described(connection_id: str, side: SideView) -> dict[str, str]:
     given = sorted((key, value) for key, value in side.tags.items() if not key.startswith(OWNER))
     owner = sorted(key.removeprefix(OWNER) for key in side.tags if key.startswith(OWNER))
     return {
-        "account": f"{side.account} {side.region}",
-        "VPC": side.vpc_id,
-        "CIDR blocks": " ".join(side.cidr_blocks),
+        "id": connection_id,
         "state": side.state,
-        "DNS": "resolves for the other VPC" if side.allows_dns else "not for the other VPC",
-        "tags": "\n".join(f"{key}={value}" for key, value in given) or "none",
-        "owner tags": f"{OWNER}{{{','.join(owner)}}}" if owner else "none, by design",
+        "VPC": f"{side.vpc_id}\n{side.account} {side.region}",
+        "CIDR blocks": "\n".join(sorted(side.cidr_blocks, key=ip_network)),
+        "DNS": "resolves for the other VPC" if side.allows_dns else "does not resolve for the other VPC",
+        "tags": "\n".join(f"{key}={value}" for key, value in given),
+        "owner tags": ", ".join(owner) or "kept by the requester alone",
     }
 
 
-def _marked(old: str | None, new: str, *, earlier: bool) -> str:
-    text = escape(new)
-    return f"[yellow]~ {text}[/]" if earlier and old != new else text
+def _marked(old: str, new: str) -> str:
+    earlier = old.splitlines()
+    return "\n".join(escape(line) if line in earlier else f"[yellow]~ {escape(line)}[/]" for line in new.splitlines())
 
 
-def _rows(
-    before: Mapping[tuple[str, str], tuple[str, str]], now: Mapping[tuple[str, str], tuple[str, str]], main: str
-) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Yield the mark, its style and the cells of each route; a table's id stands in the first of its rows."""
+def _rows(before: Mapping[RouteKey, Target], now: Mapping[RouteKey, Target], main: str) -> Iterator[tuple[str, ...]]:
+    """Yield the mark and the cells of each route; a table's id stands in the first of its rows."""
     last = ""
-    for key in sorted(before.keys() | now.keys(), key=lambda key: (key[0] != main, key)):
+    for key in sorted(before.keys() | now.keys(), key=lambda key: (key[0] != main, key[0], ip_network(key[1]))):
         table_id, destination = key
         old, new = before.get(key), now.get(key)
-        target, state = new or old or ("", "")
-        mark, style = ("+", "green") if old is None else ("-", "red") if new is None else ("~", "yellow")
-        if old == new:
-            mark, style = " ", ""
-        moved = f"{target} [dim]was {old[0]}[/]" if old and new and old != new else target
+        target, state = new or (old[0] if old else "", "removed")
+        if moved := old and new and old[0] != new[0]:
+            target += f" [dim]was …{old[0][-6:]}[/]" if old else ""
+        mark = "+" if old is None else "-" if new is None else "~" if moved or old != new else " "
         shown = "" if table_id == last else f"{table_id} (main)" if table_id == main else table_id
         last = table_id
-        yield mark, style, (shown, destination, moved, "removed" if new is None else state)
+        yield mark, shown, destination, target, state

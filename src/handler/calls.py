@@ -23,6 +23,7 @@ from handler.errors import (
     ServiceLimitExceeded,
     Throttling,
 )
+from handler.telemetry import logger
 
 VISIBLE_WITHIN: Final = 60.0
 """Seconds for which EC2 may not find a connection that it has just created (terraform-provider-aws #30423)."""
@@ -63,13 +64,17 @@ def call(client: Any, operation: str, place: Place, deadline: Deadline, **parame
     while True:
         deadline.check(f"{place.prefix or 'the requester'}: calling {operation} in {place}")
         try:
-            return getattr(client, operation)(**parameters)  # type: ignore[no-any-return]
+            answer: dict[str, Any] = getattr(client, operation)(**parameters)
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             failure = explain(error, operation, place)
+            logger.debug("call", operation=operation, place=str(place), failure=str(failure))
             pause = next(pauses)
             until = visible if failure.ec2_code == CONNECTION_NOT_FOUND else deadline
             if not _passing(failure, operation) or pause >= until.remaining:
                 raise failure from error
+        else:
+            logger.debug("call", operation=operation, place=str(place))
+            return answer
         deadline.clock.sleep(pause)
 
 
@@ -81,29 +86,30 @@ def _passing(failure: PeeringError, operation: str) -> bool:
 
 def explain(error: ClientError | BotoCoreError | ResponseParserError, operation: str, place: Place) -> PeeringError:
     """Return the failure that an error of botocore is, with its cause, subject and remedy."""
+    action = "".join(part.title() for part in operation.split("_"))
     if isinstance(error, ClientError):
-        failure = _explain_answer(error, operation, place)
+        failure = _explain_answer(error, action, place)
         failure.ec2_code = error.response["Error"].get("Code", "").lower()
         failure.ec2_status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
         return failure
     if isinstance(error, HTTPClientError | ConnectionError | ResponseParserError):
         return NetworkFailure(
-            f"{operation} in {place} got no whole answer ({type(error).__name__}).",
-            "Update the stack again; if it recurs, check the function's way to AWS.",
+            f"{action} in {place} got no whole answer ({type(error).__name__}).",
+            "Deploy again; if it recurs, check the function's way to AWS.",
         )
-    return InternalFailure(f"{operation} in {place}: {error}.", "Report this with the function's log.")
+    return InternalFailure(f"{action} in {place}: {error}.", "Report this with the function's log.")
 
 
 def _explain_answer(  # noqa: PLR0911  # one return a kind of answer
-    error: ClientError, operation: str, place: Place
+    error: ClientError, action: str, place: Place
 ) -> PeeringError:
     code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "").rstrip(".")
     lower = code.lower()
-    said = f"{place} answered {operation} with {code}: {message}."
+    said = f"{place} answered {action} with {code}: {message}."
     if lower in THROTTLED:
-        return Throttling(f"EC2 throttled {operation} in {place} until the end.", "Update the stack again, later.")
+        return Throttling(f"EC2 throttled {action} in {place} until the end.", "Deploy again, later.")
     if lower in DENIED:
-        return _explain_denial(code, message, operation, place)
+        return _explain_denial(code, message, action, place)
     if lower == "invalidvpcpeeringconnectionstate.dnshostnamesdisabled":
         return InvalidRequest(
             f"a VPC of the pair has DNS hostnames or DNS support off ({place}).",
@@ -117,22 +123,21 @@ def _explain_answer(  # noqa: PLR0911  # one return a kind of answer
     if lower == "routealreadyexists":
         return ResourceConflict(said, f"Remove that route, or set {place.prefix}Routes.OnConflict.")
     if lower.endswith(".notfound"):
-        return NotFound(said, "Check that it still exists, then update the stack again.")
+        return NotFound(said, "Check that it still exists, then deploy again.")
     if error.response["ResponseMetadata"].get("HTTPStatusCode", 0) >= 500:  # noqa: PLR2004  # HTTP's
-        return InternalFailure(said, "Update the stack again, later.")
-    return InvalidRequest(said, "Correct what the message names, then update the stack again.")
+        return InternalFailure(said, "Deploy again, later.")
+    return InvalidRequest(said, "Correct what the message names, then deploy again.")
 
 
-def _explain_denial(code: str, message: str, operation: str, place: Place) -> PeeringError:
+def _explain_denial(code: str, message: str, action: str, place: Place) -> PeeringError:
     # STS says "User: arn:aws:sts::111111111111:assumed-role/a/b is not authorized to perform: sts:AssumeRole on ..."
     user = re.search(r"User: (arn:\S+)", message)
     who = user[1] if user else "the function's role"
-    if operation == "assume_role":
+    if action == "AssumeRole":
         return AccessDenied(
             f"{place.prefix}RoleArn {place.role_arn} cannot be assumed by {who}.",
             f"Check that it exists, that it trusts the function's role, and {place.prefix}ExternalId.",
         )
-    action = "".join(part.title() for part in operation.split("_"))
     if code.lower() == "unauthorizedoperation" or "not authorized" in message:
         holder = place.role_arn or who
         return AccessDenied(

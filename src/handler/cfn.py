@@ -14,7 +14,7 @@ from handler.clock import Clock, Deadline
 from handler.errors import InternalFailure, PeeringError
 from handler.lifecycle import Lifecycle, Progress, Request
 from handler.response import ATTEMPTS, Undelivered, deliver, encode
-from handler.telemetry import begin, logger, measure
+from handler.telemetry import begin, logger, measure, strike
 
 MARGIN_SECONDS: Final = 15.0
 """Kept for the answer, at most a quarter of the time: the work ends so long before Lambda's time-out."""
@@ -90,7 +90,7 @@ class PeeringResource(CfnResource):
         self._progress = Progress(request.physical_resource_id or request.deterministic_id, self._identify)
         self._failure: PeeringError | None = None
         self._response: dict[str, Any] = {}
-        self._undelivered: Undelivered | None = None
+        self._undelivered: Undelivered | None = Undelivered("no response was sent")
         self.NoEcho = False
 
     def _identify(self, physical_id: str) -> None:
@@ -108,28 +108,32 @@ class PeeringResource(CfnResource):
         return self._progress.physical_id
 
     def _send(self, status: str | None = None, reason: str = "", send_response: object = None) -> None:  # noqa: ARG002  # crhelper's
-        """Answer once: the first answer stands, and nothing is changed after it."""
+        """Answer once: the first answer stands, and nothing is changed after it.
+
+        crhelper's timer calls this from its own thread. Whoever comes second waits until the answer is out: Lambda
+        freezes the process when the invocation ends.
+        """
         with self._latch:
             if self._response:
                 return
             self._response = self._compose(status or self.Status, reason or self.Reason)
-        self._deadline.cancel()
-        logger.info("response", response=self._response)
+            self._deadline.cancel()
+            logger.info("response", response=self._response)
+            self._undelivered = self._deliver()
+
+    def _deliver(self) -> Undelivered | None:
+        attempts = 1 if self._local else ATTEMPTS
         try:
-            deliver(
-                self._request.response_url,
-                encode(self._response),
-                self._whole,
-                attempts=1 if self._local else ATTEMPTS,
-            )
+            deliver(self._request.response_url, encode(self._response), self._whole, attempts=attempts)
         except Undelivered as undelivered:
-            self._undelivered = undelivered
             logger.error(str(undelivered), response=self._response)  # its cause is in its text
+            return undelivered
+        return None
 
     def _compose(self, status: str, reason: str) -> dict[str, Any]:
         response = {
             "Status": status,
-            "PhysicalResourceId": self.PhysicalResourceId,
+            "PhysicalResourceId": self._progress.physical_id,
             "StackId": self._request.stack_id,
             "RequestId": self._request.request_id,
             "LogicalResourceId": self._request.logical_resource_id,
@@ -138,4 +142,4 @@ class PeeringResource(CfnResource):
         if status == "SUCCESS":
             return {**response, "Data": self._progress.attributes}
         failure = self._failure or InternalFailure(f"{reason}.", "Report this with the function's log.")
-        return {**response, "Reason": failure.reason}
+        return {**response, "Reason": type(failure)(strike(failure.cause), strike(failure.remedy)).reason}

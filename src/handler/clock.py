@@ -57,7 +57,7 @@ class Deadline:
 def _out_of_time(doing: str) -> NotStabilized:
     return NotStabilized(
         f"the time was over: {doing}.",
-        "Update the stack again: it goes on from there. If it recurs, raise the function's time-out.",
+        "Deploy again; if it recurs, raise the function's time-out.",
     )
 
 

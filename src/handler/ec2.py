@@ -15,6 +15,7 @@ from handler.calls import Place, call
 from handler.clock import Deadline, backoff
 from handler.errors import InvalidRequest, NotFound, NotStabilized, PeeringError, ResourceConflict
 from handler.model import Connection, End, Route, RouteKey, RouteTable, Side, Status, Vpc
+from handler.routes import conflict
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -150,10 +151,12 @@ class Ec2:
         """
         try:
             self._call("create_route", **_route(route), VpcPeeringConnectionId=connection_id)
-        except ResourceConflict:
+        except ResourceConflict as failure:
             present = self._static_route(route)
-            if present is None or present.target != connection_id:
+            if present is None:
                 raise
+            if present.target != connection_id:
+                raise conflict(route, present) from failure
 
     def replace_route(self, route: RouteKey, target: str) -> None:
         """Point a route to another target without a gap; a route that has gone meanwhile is made anew."""
@@ -225,11 +228,11 @@ class _Poll:
 def _ended(connection: Connection | None) -> PeeringError:
     """Say why a connection ended: EC2 answers a wrong VPC or an overlap not when asked, but in the status."""
     if connection is None:
-        return NotStabilized("the connection is not shown any more.", "Update the stack again.")
+        return NotStabilized("the connection is not shown any more.", "Deploy again.")
     cause = f"{connection.connection_id} became {connection.status}: {connection.message or 'no message'}."
     if connection.status is Status.FAILED:
         return InvalidRequest(cause, "Check for overlapping CIDR blocks, PeerVpcId, PeerOwnerId and PeerRegion.")
-    return ResourceConflict(cause, "Somebody ended it meanwhile: agree with the other party, then update again.")
+    return ResourceConflict(cause, "Somebody ended it meanwhile: agree with the other party, then deploy again.")
 
 
 def _route(route: RouteKey) -> dict[str, str]:

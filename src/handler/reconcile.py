@@ -218,5 +218,5 @@ def _ended_meanwhile(desired: Desired) -> NotStabilized:
     requester, accepter = desired.ends
     return NotStabilized(
         f"the connection of {requester.vpc_id} and {accepter.vpc_id} ended while it was worked on.",
-        "Find out who deleted or rejected it, then update the stack again.",
+        "Find out who deleted or rejected it, then deploy again.",
     )

@@ -16,7 +16,7 @@ ATTEMPTS: Final = 5
 CONNECT_SECONDS: Final = 5.0
 READ_SECONDS: Final = 10.0
 LEAST_SECONDS: Final = 0.1
-"""For the first attempt, which is made however late it is."""
+"""For an attempt, however late it is."""
 
 
 class Undelivered(Exception):  # named for what happened, as all of this project's failures

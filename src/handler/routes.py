@@ -49,7 +49,7 @@ def plan_routes(desired: Desired, observed: Observed, connection: Connection | N
         elif on_conflict is OnConflict.SKIP:
             skipped.append(key)
         else:
-            refusals.append(_conflict(key, route))
+            refusals.append(conflict(key, route))
     if connection:
         changes += _stale(desired, observed, connection, wanted)
     return RoutePlan(tuple(changes), tuple(refusals), wanted - set(skipped), tuple(skipped))
@@ -143,7 +143,8 @@ def _present(observed: Observed, key: RouteKey) -> Route | None:
     return table.static_route(key.destination) if table else None
 
 
-def _conflict(key: RouteKey, route: Route) -> PeeringError:
+def conflict(key: RouteKey, route: Route) -> PeeringError:
+    """Return the refusal to take a destination from another target."""
     prefix = key.side.prefix
     target = f"{route.target} (a blackhole)" if route.blackhole else route.target
     return ResourceConflict(
@@ -177,7 +178,7 @@ def _bad_destinations(
         if not blocks and connection is not None and connection.status is Status.ACTIVE:
             yield NotStabilized(
                 f"{connection.connection_id} does not show the blocks of {desired.side(side.other).end.vpc_id} yet.",
-                f"Update the stack again in a minute, or give {name}.DestinationCidrBlocks.",
+                f"Deploy again in a minute, or give {name}.DestinationCidrBlocks.",
             )
     for excluded in rule.exclude_cidr_blocks:
         for block in blocks:

@@ -1,7 +1,9 @@
 """Logs and metrics of one request. What is secret is struck out before a line is written."""
 
+import json
 import logging
 import os
+import re
 from collections.abc import Collection, Iterable
 from typing import Any, Final
 
@@ -14,24 +16,42 @@ from handler.changes import Change, CreateRoute, DeleteRoute, ReplaceRoute
 from handler.errors import PeeringError
 
 STRUCK_OUT: Final = "***"
+NAMED: Final = re.compile(
+    r"(?i)((?:x-amz-(?:security-token|signature|credential)|session_?token|secret_?access_?key)['\"]?\s*[:=]\s*['\"]?)"
+    r"[^\s&'\",]+"
+)
+"""What AWS itself names as a secret: its SignatureDoesNotMatch quotes the request, with the session token in it."""
 
 
 class Redactor(LambdaPowertoolsFormatter):
-    """Powertools' formatter, which strikes the secrets of the request out of the finished line, wherever they stand."""
+    """Powertools' formatter, which strikes the secrets of the request out of all that a line says."""
 
     def __init__(self) -> None:
-        super().__init__(serialize_stacktrace=False)
+        super().__init__(serialize_stacktrace=False, json_deserializer=str)  # a text that is JSON stays a text
         self.secrets: frozenset[str] = frozenset()
 
     def serialize(self, log: Any) -> str:  # noqa: ANN401  # Powertools' own
         """Return the line without any secret."""
-        line: str = super().serialize(log)
+        # Into plain JSON first: what is no text yet, as an exception, becomes one here.
+        plain = json.loads(super().serialize(log))
+        return super().serialize(self._strike_values(plain))
+
+    def strike(self, text: str) -> str:
+        """Return the text without any secret."""
         for secret in sorted(self.secrets, key=len, reverse=True):
-            line = line.replace(secret, STRUCK_OUT)
-        return line
+            text = text.replace(secret, STRUCK_OUT)
+        return NAMED.sub(rf"\1{STRUCK_OUT}", text)
+
+    def _strike_values(self, value: Any) -> Any:  # noqa: ANN401  # any JSON
+        if isinstance(value, dict):
+            return {name: self._strike_values(inner) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [self._strike_values(inner) for inner in value]
+        return self.strike(value) if isinstance(value, str) else value
 
 
 redactor = Redactor()
+strike = redactor.strike
 logger = Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME", "vpc-peering"), logger_formatter=redactor)
 metrics = Metrics(
     namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "VpcPeering"),
@@ -55,8 +75,8 @@ copy_config_to_registered_loggers(logger, include={"crhelper", "botocore"}, igno
 
 
 def begin(secrets: Collection[str], **keys: str) -> None:
-    """Begin a request: its keys stand on every line, its secrets on none."""
-    redactor.secrets = frozenset(secret for secret in secrets if secret)
+    """Begin a request: its keys stand on every line, its secrets on none; what stands in a key is no secret."""
+    redactor.secrets = frozenset(secret for secret in secrets if not any(secret in key for key in keys.values()))
     logger.append_keys(**keys)
 
 

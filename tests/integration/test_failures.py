@@ -7,7 +7,7 @@ import pytest
 
 from local.strict import Fault
 from local.world import Vpc
-from tests.harness import World, operations, writes
+from tests.harness import World, internet_gateway, operations, writes
 
 Properties = dict[str, Any]
 
@@ -122,7 +122,7 @@ def test_route_conflict(world: World, pair: tuple[Vpc, Vpc]) -> None:
     """A route that another target owns is named with its table, destination and present target, and stays."""
     vpc, peer = pair
     table = vpc.route_table_ids[1]
-    gateway = _internet_gateway(world, vpc)
+    gateway = internet_gateway(world, vpc)
     world.ec2(vpc).create_route(RouteTableId=table, DestinationCidrBlock="10.8.0.0/16", GatewayId=gateway)
 
     with world.counted() as calls:
@@ -137,7 +137,7 @@ def test_route_conflict(world: World, pair: tuple[Vpc, Vpc]) -> None:
 def test_route_conflict_skipped(world: World, pair: tuple[Vpc, Vpc]) -> None:
     """Skip leaves the other target's route, makes the rest, and counts only ours."""
     vpc, peer = pair
-    table, gateway = vpc.route_table_ids[1], _internet_gateway(world, vpc)
+    table, gateway = vpc.route_table_ids[1], internet_gateway(world, vpc)
     world.ec2(vpc).create_route(RouteTableId=table, DestinationCidrBlock="10.8.0.0/16", GatewayId=gateway)
     stack = world.stack()
 
@@ -151,7 +151,7 @@ def test_route_conflict_skipped(world: World, pair: tuple[Vpc, Vpc]) -> None:
 def test_route_conflict_replaced_and_put_back(world: World, pair: tuple[Vpc, Vpc]) -> None:
     """Replace takes the route over in one step, and Delete gives it back to the target that had it."""
     vpc, peer = pair
-    table, gateway = vpc.route_table_ids[1], _internet_gateway(world, vpc)
+    table, gateway = vpc.route_table_ids[1], internet_gateway(world, vpc)
     world.ec2(vpc).create_route(RouteTableId=table, DestinationCidrBlock="10.8.0.0/16", GatewayId=gateway)
     stack = world.stack()
 
@@ -160,13 +160,6 @@ def test_route_conflict_replaced_and_put_back(world: World, pair: tuple[Vpc, Vpc
     assert {"10.8.0.0/16": created["PhysicalResourceId"]} == world.routes(vpc)[table]
     stack.delete()
     assert [{}, {"10.8.0.0/16": gateway}] == [world.routes(vpc)[t] for t in vpc.route_table_ids]
-
-
-def _internet_gateway(world: World, vpc: Vpc) -> str:
-    ec2 = world.ec2(vpc)
-    gateway: str = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
-    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc.id)
-    return gateway
 
 
 @pytest.mark.parametrize("reverse", [False, True])

@@ -170,7 +170,7 @@ def test_nobody_answers(virtual_time: VirtualTime, accepts: bool, problem: str) 
         deliver(url, b"{}", Deadline(virtual_time.clock, 0.2))
 
 
-@pytest.mark.parametrize("url", ["", "https://", "nonsense", "ftp://127.0.0.1/response", "https://[/response"])
+@pytest.mark.parametrize("url", ["https://", "ftp://127.0.0.1/response", "https://[/response"])
 def test_url_that_is_none(virtual_time: VirtualTime, url: str) -> None:
     """What cannot be reached is undelivered too, never another exception."""
     with pytest.raises(Undelivered):
