@@ -83,7 +83,7 @@ PROPERTIES: Final = {
 
 ROUTES: Final = {
     "RouteTableIds": Meaning("Tables of this side's VPC."),
-    "AllRouteTables": Meaning("Every table of the VPC, as it is at the time of the deployment."),
+    "AllRouteTables": Meaning("Every table of the VPC at the time of the deployment, but for those of gateways."),
     "MainRouteTable": Meaning("The main table of the VPC."),
     "ExcludeRouteTableIds": Meaning("Never these tables."),
     "DestinationCidrBlocks": Meaning(

@@ -202,11 +202,15 @@ class Route:
 
 @dataclass(frozen=True)
 class RouteTable:
-    """A route table of a VPC of the pair."""
+    """A route table of a VPC of the pair; `gateway` for one of an internet or virtual private gateway.
+
+    EC2 refuses routes to a peering connection in a gateway's table.
+    """
 
     table_id: str
     main: bool
     routes: tuple[Route, ...] = ()
+    gateway: bool = False
 
     def static_route(self, destination: str) -> Route | None:
         """Return the static route to exactly this destination: the only kind that another one can conflict with."""

@@ -104,7 +104,9 @@ def desired_routes(desired: Desired, observed: Observed, connection: Connection 
 def _tables(rule: RouteRule, tables: tuple[RouteTable, ...]) -> Iterator[RouteTable]:
     for table in tables:
         chosen = (
-            rule.all_route_tables or (rule.main_route_table and table.main) or table.table_id in rule.route_table_ids
+            (rule.all_route_tables and not table.gateway)
+            or (rule.main_route_table and table.main)
+            or table.table_id in rule.route_table_ids
         )
         if chosen and table.table_id not in rule.exclude_route_table_ids:
             yield table

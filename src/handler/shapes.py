@@ -69,6 +69,7 @@ def route_table(shape: Shape) -> RouteTable:
         table_id=shape["RouteTableId"],
         main=any(association.get("Main", False) for association in shape.get("Associations", [])),
         routes=tuple(_route(route) for route in shape.get("Routes", [])),
+        gateway=any("GatewayId" in association for association in shape.get("Associations", [])),
     )
 
 
