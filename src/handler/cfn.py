@@ -65,6 +65,7 @@ class PeeringResource(CfnResource):
             self._clock.now() - began,
             self._progress.changes,
             left_behind=self._progress.left_behind,
+            undelivered=self._undelivered is not None,
         )
         if self._undelivered and not self._local:
             raise self._undelivered
@@ -87,24 +88,20 @@ class PeeringResource(CfnResource):
         self._whole = Deadline(self._clock, seconds)
         self._deadline = Deadline(self._clock, seconds - min(MARGIN_SECONDS, seconds / 4))
         self._request = request
-        self._progress = Progress(request.physical_resource_id or request.deterministic_id, self._identify)
+        self._progress = Progress(request.physical_resource_id or request.deterministic_id)
         self._failure: PeeringError | None = None
         self._response: dict[str, Any] = {}
         self._undelivered: Undelivered | None = Undelivered("no response was sent")
-        self.NoEcho = False
-
-    def _identify(self, physical_id: str) -> None:
-        self.PhysicalResourceId = physical_id
 
     def _provide(self, _event: Mapping[str, Any], _context: LambdaContext) -> str:
         """Serve the request; crhelper answers SUCCESS with the id returned, or FAILED with the one set before."""
-        self._identify(self._progress.physical_id)
         try:
             self._lifecycle.serve(self._request, self._deadline, self._progress)
         except PeeringError as failure:
             self._failure = failure
-            self._identify(self._progress.physical_id)
             raise
+        finally:
+            self.PhysicalResourceId = self._progress.physical_id
         return self._progress.physical_id
 
     def _send(self, status: str | None = None, reason: str = "", send_response: object = None) -> None:  # noqa: ARG002  # crhelper's

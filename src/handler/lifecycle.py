@@ -1,6 +1,5 @@
 """The life of one resource: from a request of CloudFormation to what it is to be answered."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
@@ -38,7 +37,7 @@ class Request(BaseModel):
 
     request_type: Literal["Create", "Update", "Delete"]
     service_token: Annotated[str, StringConstraints(pattern=r"^arn:[\w-]+:\w+:[\w-]+:\d{12}:.+$")]
-    response_url: str
+    response_url: Annotated[str, StringConstraints(pattern="^https://")]
     stack_id: Annotated[str, StringConstraints(pattern=r"^arn:[\w-]+:cloudformation:[\w-]+:\d{12}:stack/.+$")]
     request_id: str
     logical_resource_id: str
@@ -73,7 +72,6 @@ class Progress:
     """
 
     physical_id: str
-    identify: Callable[[str], None]
     attributes: dict[str, str] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     found: bool = False
@@ -88,7 +86,6 @@ class Progress:
         """Take note of the connection, the moment that it is known to be ours."""
         self.found, self.created = True, created
         self.physical_id = connection_id
-        self.identify(connection_id)
         logger.append_keys(connection_id=connection_id)
 
     def applied(self, change: Change) -> None:
@@ -211,7 +208,7 @@ def _reconcile_or_undo(reconciler: Reconciler, desired: Desired, request: Reques
     except PeeringError:
         if progress.created:
             _undo(reconciler, replace(desired, present=False, previous=None, connection_id=progress.physical_id))
-        progress.physical_id = request.physical_resource_id or request.deterministic_id
+        progress.identified(request.physical_resource_id or request.deterministic_id, created=False)
         raise
 
 

@@ -80,12 +80,21 @@ def begin(secrets: Collection[str], **keys: str) -> None:
     logger.append_keys(**keys)
 
 
-def measure(request_type: str, status: str, seconds: float, changes: Iterable[Change], *, left_behind: bool) -> None:
+def measure(  # noqa: PLR0913  # as many as there are metrics
+    request_type: str,
+    status: str,
+    seconds: float,
+    changes: Iterable[Change],
+    *,
+    left_behind: bool,
+    undelivered: bool,
+) -> None:
     """Write the one metric set of a request: what came of it, how long it took, what it changed."""
     made = list(changes)
     metrics.add_dimension("request_type", request_type)
     metrics.add_metric("Succeeded", MetricUnit.Count, status == "SUCCESS")
     metrics.add_metric("Failed", MetricUnit.Count, status == "FAILED")
+    metrics.add_metric("Undelivered", MetricUnit.Count, undelivered)
     metrics.add_metric("Duration", MetricUnit.Seconds, seconds)
     metrics.add_metric("Changes", MetricUnit.Count, len(made))
     for name, kind in (

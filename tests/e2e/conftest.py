@@ -1,7 +1,6 @@
 """The function, built and deployed once with the real sam into one embedded AWS."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 

@@ -1,7 +1,7 @@
 import pytest
 
-from local.demo.installation import EXTERNAL_ID, ROLE_STACK, Installation
 from local import stacks
+from local.demo.installation import EXTERNAL_ID, ROLE_STACK, Installation
 from tests.e2e.installed import EXAMPLES, HOME, Installed, no_routes, routes_to
 
 pytestmark = pytest.mark.xdist_group("e2e")
@@ -98,7 +98,7 @@ def test_management(lab: Installed) -> None:
     assert stack.deploy_example("management", parameters) == "CREATE_COMPLETE"
     to_staging, to_production = stack.outputs["StagingPeeringId"], stack.outputs["ProductionPeeringId"]
     both = {"10.8.0.0/16": to_staging, "10.12.0.0/16": to_production}
-    assert lab.routes(management) == {**no_routes(management), **{table_id: both for table_id in tables}}
+    assert lab.routes(management) == {**no_routes(management), **dict.fromkeys(tables, both)}
     assert lab.routes(staging) == routes_to(staging, management, to_staging)
     assert lab.routes(production) == {table_id: {bastions: to_production} for table_id in production.route_table_ids}
     assert stack.delete() == "DELETE_COMPLETE"

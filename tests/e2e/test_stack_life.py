@@ -132,3 +132,19 @@ def test_connection_deleted_by_hand_is_made_again_by_an_update(lab: Installed) -
     assert stack.sent[-1] == ("Delete", old_id)
     assert lab.routes(vpc) == routes_to(vpc, peer, stack.connection_id)
     assert lab.routes(peer) == routes_to(peer, vpc, stack.connection_id)
+
+
+def test_request_that_others_accept_is_finished_by_the_next_update(lab: Installed) -> None:
+    """AutoAccept: false leaves the request pending and makes no route; once accepted, an update does the rest."""
+    vpc, peer = lab.vpc("hub", "10.0.0.0/16"), lab.peer_vpc("spoke", "10.8.0.0/16")
+    properties = lab.properties(vpc, peer, AutoAccept=False)
+    stack = lab.stack()
+    assert stack.deploy(properties) == "CREATE_COMPLETE"
+    outputs = stack.outputs
+    assert (outputs["Status"], outputs["RouteCount"]) == ("pending-acceptance", "0")
+    assert lab.routes(vpc) == no_routes(vpc)
+    lab.ec2(peer).accept_vpc_peering_connection(VpcPeeringConnectionId=outputs["Ref"])
+    assert stack.deploy({**properties, "Tags": [{"Key": "a", "Value": "b"}]}) == "UPDATE_COMPLETE"
+    assert stack.outputs["Status"] == "active"
+    assert lab.routes(vpc) == routes_to(vpc, peer, outputs["Ref"])
+    assert lab.routes(peer) == routes_to(peer, vpc, outputs["Ref"])

@@ -1,6 +1,7 @@
 import json
 import logging
 import socket
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ import pytest
 import trustme
 
 from handler.clock import Deadline
-from handler.response import ATTEMPTS, BODY_LIMIT, Undelivered, deliver, encode
+from handler.response import ATTEMPTS, BODY_LIMIT, READ_SECONDS, Undelivered, deliver, encode
 from tests.harness import ResponseBucket, VirtualTime
 
 SECRET = "presigned-secret"
@@ -166,8 +167,11 @@ def test_late_response_is_tried_once(bucket: ResponseBucket, virtual_time: Virtu
 @pytest.mark.parametrize(("accepts", "problem"), [(False, "NewConnectionError"), (True, "Timeout")])
 def test_nobody_answers(virtual_time: VirtualTime, accepts: bool, problem: str) -> None:
     """A refused connection and a silent one end as well, the silent one with the time that is left."""
+    began = time.monotonic()
     with listening(accepts=accepts) as url, pytest.raises(Undelivered, match=problem):
         deliver(url, b"{}", Deadline(virtual_time.clock, 0.2))
+
+    assert time.monotonic() - began < READ_SECONDS
 
 
 @pytest.mark.parametrize("url", ["https://", "ftp://127.0.0.1/response", "https://[/response"])
