@@ -1,8 +1,9 @@
 """What the demo shows: plain where the output is no terminal, never wider than 100 columns."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from ipaddress import ip_network
 
 from rich import box
@@ -62,6 +63,14 @@ class Screen:
         progress = Progress(*columns, console=self.console, transient=True)
         progress.add_task(escape(text), total=None)
         return progress
+
+    @contextmanager
+    def task(self, name: str, text: str) -> Iterator[None]:
+        """Show that a task goes on, then that it is done and how long it took."""
+        began = time.monotonic()
+        with self.working(text):
+            yield
+        self.fact(name, f"{text} ({time.monotonic() - began:.1f} s)")
 
     def cost(self, seconds: float, calls: Sequence[Call]) -> None:
         """Print how long it took and which calls it needed; those that EC2 refused are named."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from itertools import product
 
-from local.demo.installation import EXTERNAL_ID, STACK
+from local.demo.installation import EXTERNAL_ID
 from local.demo.scene import ACCEPTER, REQUESTER, RouteKey, live_connections
 from local.demo.stage import Stage
 from local.embedded import REGION
@@ -31,21 +31,20 @@ class Story(Stage):
     def install(self) -> None:
         """Deploy the function and the role."""
         self.open("Install", "The function in 111111111111, and the role that lets it act in 222222222222.")
-        with self.screen.working("sam build"):
+        with self.screen.task("function", "sam build"):
             self.installation.build()
-        self.screen.fact("function", "sam build")
-        with self.screen.working(f"sam deploy: stack {STACK} in {REQUESTER} {REGION}"):
-            outputs = self.installation.deploy()
-        self.screen.fact("", f"sam deploy -> {outputs['ServiceToken']}")
-        with self.screen.working(f"the role's stack in {ACCEPTER}"):
+        with self.screen.task("", f"sam deploy into {REQUESTER} {REGION}"):
+            service_token = self.installation.deploy()["ServiceToken"]
+        self.screen.fact("", service_token)
+        with self.screen.task("role", f"accepter/role.yaml into {ACCEPTER}"):
             role_arn = self.installation.deploy_role(ACCEPTER)
-        self.screen.fact("role", f"accepter/role.yaml -> {role_arn}")
+        self.screen.fact("", role_arn)
         self.parameters = self._first_parameters(role_arn)
         self.check({"no connection exists yet": not live_connections(self.aws)})
 
     def create(self) -> None:
         """Peer hub and spoke."""
-        self.open("Create", "A stack with Custom::VpcPeering: three route tables a side, two CIDR blocks a side.")
+        self.open("Create", "The stack of local/demo/network.yaml: three route tables and two CIDR blocks a side.")
         step = self.deploy("CREATE_COMPLETE", "creating the stack")
         here, there = step.now.sides
         hub, spoke = self.place.hub, self.place.spoke
@@ -140,9 +139,10 @@ class Story(Stage):
 
     def uninstall(self) -> None:
         """Delete the role and the function."""
-        self.open("Uninstall", "sam delete, and the role's stack.")
-        with self.screen.working(f"sam delete: stack {STACK}"):
+        self.open("Uninstall", "The function and the role go too.")
+        with self.screen.task("function", "sam delete"):
             self.installation.remove()
+        with self.screen.task("role", f"the role's stack in {ACCEPTER}"):
             self.installation.remove_role(ACCEPTER)
         left = [
             stack["StackName"]

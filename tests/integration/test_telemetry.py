@@ -446,7 +446,7 @@ def test_duration(world: World, pair: tuple[Vpc, Vpc], telemetry: Telemetry) -> 
 def test_one_metric_set_where_nobody_takes_the_answer(
     world: World, pair: tuple[Vpc, Vpc], telemetry: Telemetry
 ) -> None:
-    """The invocation that Lambda repeats has its own set, which says that nobody took the answer; so has the repetition."""
+    """The invocation that Lambda repeats has a set that says so, and the repetition has its own."""
     stack = world.stack()
     world.bucket.statuses += [403] * 5
     with pytest.raises(Undelivered):
