@@ -17,8 +17,12 @@ help: ## this list
 demo: .venv/ready .tools/sam/ready .tools/ministack/ready ## the whole life of a peering on the embedded AWS
 	@$(PY) -m local.demo
 
+# moto keeps its state in the process, and so there is one embedded AWS a process: one run each.
 test: lint .tools/sam/ready .tools/ministack/ready ## lint and all tests
-	@$(PY) -m pytest
+	@$(PY) -m pytest tests/unit tests/property tests/template tests/integration --cov --cov-report=term
+	@$(PY) -m pytest tests/strict
+	@$(PY) -m pytest tests/embedded
+	@$(PY) -m pytest tests/e2e
 
 lint: .venv/ready .tools/sam/ready ## ruff, mypy, the layer rule, sam validate
 	@$(BIN)/ruff check

@@ -69,7 +69,7 @@ PROPERTIES: Final = {
     ),
     "PeerAllowDnsResolutionFromRemoteVpc": Meaning("The same for the accepter's side.", "not managed"),
     "Tags": Meaning(
-        "Tags on the requester's side, at most 46. `Name` is `<requester's name>-to-<accepter's name>`, from the VPCs' "
+        "Tags on the requester's side, at most 45. `Name` is `<requester's name>-to-<accepter's name>`, from the VPCs' "
         "own Name tags, unless it is given here. Tags that others added stay."
     ),
     "PeerTags": Meaning(

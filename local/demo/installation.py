@@ -4,10 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from local import stacks
+from local.demo.interruption import held
 from local.embedded import ACCOUNT, REGION, ROOT, EmbeddedAws
 
 SAM = ROOT / ".tools/sam/bin/sam"
@@ -58,23 +60,31 @@ class Installation:
         stacks.delete(self.aws.client("cloudformation"), SAMS_OWN_STACK)
 
     def _sam(self, *words: str) -> None:
-        """Run sam in a session of its own: whatever interrupts it here ends its children too."""
+        """Run sam in a session of its own: what interrupts it here ends its children too."""
         environment = self.aws.environment()
         paths = (str(SAM.parent), str(Path(sys.executable).parent), environment["PATH"])
-        with subprocess.Popen(
-            [SAM, *words],
-            cwd=self.directory,
-            env={**environment, "PATH": os.pathsep.join(paths), "BUILD_FOR": "host", "TMPDIR": str(self.directory)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        ) as process:
-            try:
-                output, _ = process.communicate()
-            finally:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
+        environment |= {"PATH": os.pathsep.join(paths), "BUILD_FOR": "host", "TMPDIR": str(self.directory)}
+        with ExitStack() as stack:
+            with held():
+                process = stack.enter_context(
+                    subprocess.Popen(
+                        [SAM, *words],
+                        cwd=self.directory,
+                        env=environment,
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.PIPE,
+                        stderr=subprocess.STDOUT,
+                        text=True,
+                        start_new_session=True,
+                    )
+                )
+                stack.callback(_end, process)
+            output, _ = process.communicate()
         if process.returncode:
             raise InstallationError(f"sam {' '.join(words)}\n{output}")
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """End a process and its children, if it has not ended by itself."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)

@@ -10,6 +10,10 @@ RESERVED_BLOCKS: Final = ("169.254.168.0/22", "fd00:ec2::/32")
 """Destinations that EC2 keeps for its own services: a route equal to one or inside it is refused."""
 
 
+REPLACES: Final = "vpc-peering:replaces"
+"""The owner tag of a connection that was made in place of another one of its resource: that one's id."""
+
+
 def canonical(cidr_block: str) -> str:
     """Return a CIDR block as EC2 stores it: host bits cleared, IPv6 compressed (`100.68.0.18/18` is `100.68.0.0/18`).
 
@@ -234,6 +238,10 @@ class Connection:
     def ends(self) -> tuple[End, End]:
         """The pair: the requester's end, the accepter's end."""
         return self.requester, self.accepter
+
+    def end(self, side: Side) -> End:
+        """Return the requester's or the accepter's end."""
+        return self.requester if side is Side.REQUESTER else self.accepter
 
 
 @dataclass(frozen=True)

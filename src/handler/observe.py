@@ -7,7 +7,7 @@ from functools import partial
 
 from handler.ec2 import Ec2
 from handler.errors import AccessDenied
-from handler.model import Desired, Observed, ObservedSide, RouteRecord, Side
+from handler.model import REPLACES, Desired, Observed, ObservedSide, RouteRecord, Side
 from handler.parallel import run
 
 Sides = Mapping[Side, Ec2]
@@ -44,10 +44,20 @@ def _observe_side(desired: Desired, side: Side, ec2: Ec2) -> ObservedSide:
         else:
             connections = ()
         view = ObservedSide(vpc.result(), tables.result(), connections)
-    if side is Side.ACCEPTER or desired.connection_id is None or view.connection(desired.connection_id):
+    if side is Side.ACCEPTER or desired.connection_id is None:
         return view
-    known = ec2.connection(desired.connection_id)
-    return replace(view, connections=(*connections, known)) if known else view
+    if view.connection(desired.connection_id) is None and (known := ec2.connection(desired.connection_id)):
+        view = replace(view, connections=(*connections, known))
+    return _with_predecessor(view, desired, ec2)
+
+
+def _with_predecessor(view: ObservedSide, desired: Desired, ec2: Ec2) -> ObservedSide:
+    """Add the connection that a connection to be deleted was made in place of: its routes may have to go back there."""
+    doomed = view.connection(desired.connection_id)
+    if desired.present or doomed is None or REPLACES not in doomed.tags:
+        return view
+    predecessor = ec2.connection(doomed.tags[REPLACES])
+    return replace(view, connections=(*view.connections, predecessor)) if predecessor else view
 
 
 def _gone(desired: Desired, observed: Observed, sides: Sides) -> frozenset[str]:

@@ -18,7 +18,7 @@ from handler.changes import (
     UntagConnection,
 )
 from handler.errors import AlreadyExists, InvalidRequest, NotFound, PeeringError, ResourceConflict
-from handler.model import Connection, Desired, Observed, RouteKey, Side, Status, overlaps
+from handler.model import REPLACES, Connection, Desired, Observed, RouteKey, Side, Status, overlaps
 from handler.routes import RoutePlan, plan_removal, plan_routes
 
 
@@ -180,7 +180,8 @@ def _overlaps(observed: Observed) -> Iterator[PeeringError]:
 
 def _plan_connection(desired: Desired, observed: Observed, connection: Connection | None) -> Iterator[Change]:
     if connection is None:
-        yield CreateConnection(_tags(desired, observed, Side.REQUESTER))
+        replaces = {REPLACES: desired.connection_id} if desired.connection_id else {}
+        yield CreateConnection({**_tags(desired, observed, Side.REQUESTER), **replaces})
     if desired.auto_accept and (
         connection is None or connection.status in {Status.INITIATING_REQUEST, Status.PENDING_ACCEPTANCE}
     ):

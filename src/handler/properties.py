@@ -5,8 +5,10 @@ CloudFormation hands each value over as a string, booleans too ("false" is true 
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
+from textwrap import shorten
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -24,9 +26,12 @@ PLANNED: Final = frozenset(
 )
 """Keys of Routes and PeerRoutes that this version does not have yet."""
 
-MAX_TAGS: Final = 46
-"""Tags that a user may give one side: EC2's 50 a resource, less Name and the three owner tags."""
+MAX_TAGS: Final = 45
+"""Tags that a user may give one side: EC2's 50 a resource, less Name and the four owner tags."""
 
+
+NAMES_LIMIT: Final = 160
+"""Characters of a reason that may go to the names of wrong properties where their details do not fit."""
 
 TAG_KEY_LIMIT: Final = 127
 TAG_VALUE_LIMIT: Final = 256
@@ -49,6 +54,12 @@ class Problem:
 
     name: str
     text: str
+    also: tuple[str, ...] = ()
+
+    @property
+    def rests_on(self) -> set[str]:
+        """The properties that it was concluded from: where one of them is wrong, so may be the conclusion."""
+        return {self.name.split(".")[0], *self.also}
 
     def __str__(self) -> str:
         return f"{self.name} {self.text}"
@@ -119,19 +130,23 @@ class Tag(_Model):
     value: str = ""
 
 
-def _tags(tags: list[Tag]) -> list[Tag]:
+def _tag_problems(tags: list[Tag]) -> Iterator[str]:
     keys = [tag.key for tag in tags]
+    yield from (f"give key {key!r} twice; keep one" for key in dict.fromkeys(keys) if keys.count(key) > 1)
     for tag in tags:
-        if keys.count(tag.key) > 1:
-            raise _wrong(f"give key {tag.key!r} twice; keep one")
         if not 1 <= len(tag.key) <= TAG_KEY_LIMIT:
-            raise _wrong(f"key {tag.key[:20]!r} has {len(tag.key)} characters; EC2 takes 1 to {TAG_KEY_LIMIT}")
+            yield f"key {tag.key[:20]!r} has {len(tag.key)} characters; EC2 takes 1 to {TAG_KEY_LIMIT}"
         if len(tag.value) > TAG_VALUE_LIMIT:
-            raise _wrong(f"value of {tag.key!r} has {len(tag.value)} characters; EC2 takes {TAG_VALUE_LIMIT}")
+            yield f"value of {tag.key!r} has {len(tag.value)} characters; EC2 takes {TAG_VALUE_LIMIT}"
         if tag.key.lower().startswith(("aws:", "vpc-peering:")):
-            raise _wrong(f"key {tag.key!r} has a reserved prefix; choose another")
+            yield f"key {tag.key!r} has a reserved prefix; choose another"
     if len(tags) > MAX_TAGS:
-        raise _wrong(f"are {len(tags)}; EC2's 50 leave room for {MAX_TAGS}")
+        yield f"are {len(tags)}; EC2's 50 leave room for {MAX_TAGS}"
+
+
+def _tags(tags: list[Tag]) -> list[Tag]:
+    if problems := "; ".join(_tag_problems(tags)):
+        raise _wrong(problems)
     return tags
 
 
@@ -223,10 +238,11 @@ def parse(raw: Mapping[str, Any], home: Home) -> Properties:
 
     """
     properties, problems = _validate(raw)
-    problems += _contradictions(properties, raw, home)
+    wrong = {problem.name.split(".")[0].split("[")[0] for problem in problems}
+    problems += [problem for problem in _contradictions(properties, raw, home) if not problem.rests_on & wrong]
     if problems:
         details = "; ".join(map(str, problems)) + "."
-        names = ", ".join(dict.fromkeys(problem.name for problem in problems))
+        names = shorten(", ".join(dict.fromkeys(problem.name for problem in problems)), NAMES_LIMIT, placeholder=" …")
         failure = InvalidRequest(details, "Nothing was changed.")
         if len(str(failure)) > REASON_LIMIT:
             failure = InvalidRequest(details, f"To correct: {names}. Details are in the function's log.")
@@ -255,13 +271,15 @@ def _validate(raw: Mapping[str, Any]) -> tuple[Properties, list[Problem]]:
 
 def _without(raw: Mapping[str, Any], errors: list[ErrorDetails]) -> dict[str, Any]:
     """Leave out each unknown key, and each property with a wrong value whole: half a rule would be another rule."""
-    wrong = {error["loc"][0] for error in errors if error["type"] != "extra_forbidden"}
-    unknown = {error["loc"] for error in errors if error["type"] == "extra_forbidden"}
-    kept = {key: value for key, value in raw.items() if key not in wrong and (key,) not in unknown}
-    return {
-        key: {k: v for k, v in value.items() if (key, k) not in unknown} if isinstance(value, dict) else value
-        for key, value in kept.items()
-    }
+    kept: dict[Any, Any] = deepcopy(dict(raw))
+    for *parents, key in (error["loc"] for error in errors if error["type"] == "extra_forbidden"):
+        holder: Any = kept
+        for part in parents:
+            holder = holder[part]
+        holder.pop(key)
+    for name in {error["loc"][0] for error in errors if error["type"] != "extra_forbidden"}:
+        kept.pop(name)
+    return kept
 
 
 def _problem(error: ErrorDetails) -> Problem:
@@ -304,7 +322,7 @@ def _contradictions(properties: Properties, raw: Mapping[str, Any], home: Home) 
 
 def _check_vpcs(properties: Properties, raw: Mapping[str, Any], _home: Home) -> Iterator[Problem]:
     for name in ("VpcId", "PeerVpcId"):
-        if name not in raw:
+        if raw.get(name) is None:
             yield Problem(name, "is missing; give the id of a VPC")
     if properties.vpc_id and properties.vpc_id == properties.peer_vpc_id:
         yield Problem("PeerVpcId", f"is VpcId again ({properties.vpc_id}); give two VPCs")
@@ -325,7 +343,8 @@ def _check_roles(properties: Properties, _raw: Mapping[str, Any], home: Home) ->
     )
     for prefix, role_arn, external_id in sides:
         if external_id and not role_arn:
-            yield Problem(f"{prefix}ExternalId", f"is sent only with a role; give {prefix}RoleArn too")
+            text = f"is sent only with a role; give {prefix}RoleArn too"
+            yield Problem(f"{prefix}ExternalId", text, also=(f"{prefix}RoleArn",))
         if role_arn and role_arn.split(":")[1] != home.partition:
             yield Problem(
                 f"{prefix}RoleArn", f"is not of partition {home.partition}; peering does not cross partitions"
@@ -334,7 +353,8 @@ def _check_roles(properties: Properties, _raw: Mapping[str, Any], home: Home) ->
     if peer_role_account and peer_role_account != peer_account:
         yield Problem("PeerRoleArn", f"is a role of {peer_role_account}, but PeerOwnerId is {peer_account}; align them")
     if properties.manages_accepter and not properties.reaches_accepter(home):
-        yield Problem("PeerRoleArn", f"is missing; give a role of {peer_account}, the accepter's account")
+        text = f"is missing; give a role of {peer_account}, the accepter's account"
+        yield Problem("PeerRoleArn", text, also=("AutoAccept", "PeerOwnerId", "RoleArn"))
 
 
 def _check_tags(properties: Properties, _raw: Mapping[str, Any], home: Home) -> Iterator[Problem]:

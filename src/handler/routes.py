@@ -1,11 +1,12 @@
 """The plan's part for routes: which belong to the connection, which stand in the way, which are stale. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from handler.changes import Change, CreateRoute, DeleteRoute, ReplaceRoute
 from handler.errors import InvalidRequest, NotFound, NotStabilized, PeeringError, ResourceConflict
 from handler.model import (
+    REPLACES,
     Connection,
     Desired,
     Observed,
@@ -17,6 +18,7 @@ from handler.model import (
     Side,
     Status,
     inside,
+    overlaps,
 )
 
 
@@ -59,7 +61,11 @@ def plan_removal(desired: Desired, observed: Observed, connection_id: str) -> It
     """Plan the removal of our routes to a connection: those of the rules, and those that the registry recorded."""
     connection = observed.requester.connection(connection_id)
     wanted = desired_routes(desired, observed, connection)
-    yield from _remove(observed, wanted | _recorded(observed, connection_id), connection_id)
+    recorded = _recorded(observed, connection_id)
+    formers = _formers(observed, connection_id)
+    if not recorded and connection:
+        formers = _formers_by_tag(desired, observed, connection, wanted)
+    yield from _remove(observed, wanted | recorded, connection_id, formers)
 
 
 def _stale(
@@ -69,12 +75,38 @@ def _stale(
     earlier = _recorded(observed, connection.connection_id)
     if desired.previous and desired.previous.ends == desired.ends:
         earlier |= desired_routes(desired.previous, observed, connection)
-    yield from _remove(observed, earlier - wanted, connection.connection_id)
+    formers = _formers(observed, connection.connection_id)
+    yield from _remove(observed, earlier - wanted, connection.connection_id, formers)
 
 
-def _remove(observed: Observed, keys: frozenset[RouteKey], connection_id: str) -> Iterator[Change]:
+def _formers(observed: Observed, connection_id: str) -> dict[RouteKey, str]:
+    """Return the recorded targets that routes had before they were ours."""
+    return {r.key: r.former for r in observed.records if r.connection_id == connection_id and r.former}
+
+
+def _formers_by_tag(
+    desired: Desired, observed: Observed, connection: Connection, keys: frozenset[RouteKey]
+) -> dict[RouteKey, str]:
+    """Return the former targets that the owner tag of a replacement tells, where this process recorded nothing.
+
+    The rollback of a replacement is a Delete of the new connection while the one that it replaced lives: that one
+    gets the destinations back that lie in its other VPC.
+    """
+    predecessor = observed.requester.connection(connection.tags.get(REPLACES))
+    if predecessor is None or predecessor.status is not Status.ACTIVE or not desired.owner.owns(predecessor):
+        return {}
+    return {
+        key: predecessor.connection_id
+        for key in keys
+        if predecessor.end(key.side) == desired.side(key.side).end
+        and any(overlaps(key.destination, block) for block in predecessor.cidr_blocks.get(key.side.other, ()))
+    }
+
+
+def _remove(
+    observed: Observed, keys: frozenset[RouteKey], connection_id: str, formers: Mapping[RouteKey, str]
+) -> Iterator[Change]:
     """Take routes off a connection, only where they still target it; a former target that lives gets them back."""
-    formers = {r.key: r.former for r in observed.records if r.connection_id == connection_id}
     for key in sorted(keys):
         route = _present(observed, key)
         if route is None or route.target != connection_id:

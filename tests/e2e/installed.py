@@ -97,7 +97,8 @@ class Installed:
     @contextmanager
     def counted(self) -> Iterator[list[Call]]:
         """Collect the EC2 and STS calls made inside."""
-        first, calls = len(self.aws.strict.calls), []
+        first = len(self.aws.strict.calls)
+        calls: list[Call] = []
         yield calls
         calls += self.aws.strict.calls[first:]
 
@@ -134,7 +135,7 @@ class Stack:
         resources = {"Peering": _resource(properties)}
         if last is not None:
             resources["Last"] = {**_resource(last), "DependsOn": "Peering"}
-        outputs = {name: {"Value": {"Fn::GetAtt": ["Peering", name]}} for name in ATTRIBUTES}
+        outputs: dict[str, Any] = {name: {"Value": {"Fn::GetAtt": ["Peering", name]}} for name in ATTRIBUTES}
         outputs["Ref"] = {"Value": {"Ref": "Peering"}}
         template = {"Metadata": self.metadata, "Resources": resources, "Outputs": outputs}
         return stacks.deploy(self.cloudformation, self.name, template)

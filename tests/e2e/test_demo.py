@@ -11,8 +11,6 @@ from local.demo.screen import Screen
 from local.demo.stage import Stage
 from local.embedded import ROOT
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 COMMAND = [sys.executable, "-m", "local.demo"]
 STEPS = ["Install", "Create", "Add a route table", "Replace", "An update that fails", "Delete", "Uninstall"]
 
@@ -26,7 +24,7 @@ def start(directory: Path) -> "subprocess.Popen[str]":
 
 
 def left_alive(directory: Path) -> list[str]:
-    """Return the commands of the processes with the directory in their environment or command, as far as /proc tells."""
+    """Return the commands of the processes, as /proc shows them, with the directory in their environment or command."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:

@@ -1,10 +1,6 @@
-import pytest
-
 from local import stacks
 from local.demo.installation import EXTERNAL_ID, ROLE_STACK, Installation
 from tests.e2e.installed import EXAMPLES, HOME, Installed, no_routes, routes_to
-
-pytestmark = pytest.mark.xdist_group("e2e")
 
 REQUESTER, ACCEPTER = "333333333333", "444444444444"
 """Of the hub's example: neither is the function's account."""

@@ -6,8 +6,6 @@ import pytest
 from local.world import Vpc
 from tests.e2e.installed import FUNCTION, Installed, no_routes, writes
 
-pytestmark = pytest.mark.xdist_group("e2e")
-
 TIMEOUT = 4
 
 

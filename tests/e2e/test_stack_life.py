@@ -1,8 +1,4 @@
-import pytest
-
 from tests.e2e.installed import HOME, OTHER, Installed, no_routes, routes_to, writes
-
-pytestmark = pytest.mark.xdist_group("e2e")
 
 
 def test_create_makes_both_sides(lab: Installed) -> None:

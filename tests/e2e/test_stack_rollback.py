@@ -4,10 +4,6 @@ from local.strict.faults import Fault
 from local.world import Vpc
 from tests.e2e.installed import BROKEN, OTHER, Installed, Stack, no_routes, routes_to, writes
 
-pytestmark = pytest.mark.xdist_group("e2e")
-
-DENIED = {"code": "UnauthorizedOperation", "message": "You are not authorized", "status": 403}
-
 
 @pytest.fixture
 def vpc(lab: Installed) -> Vpc:
@@ -25,6 +21,11 @@ def peer(lab: Installed) -> Vpc:
 def new_peer(lab: Installed) -> Vpc:
     """Make the VPC that replaces it, with the same blocks."""
     return lab.peer_vpc("green", "10.8.0.0/16")
+
+
+def denied_route(account: str | None = None, nth: int = 1) -> Fault:
+    """Return the fault of a role that may not create a route."""
+    return Fault("CreateRoute", "error", "UnauthorizedOperation", "No.", 403, account=account, nth=nth)
 
 
 def assert_only(lab: Installed, connection_id: str, vpc: Vpc, peer: Vpc, other: Vpc) -> None:
@@ -68,7 +69,7 @@ def test_replacement_that_fails_half_way_answers_the_old_id(lab: Installed, vpc:
     stack = lab.stack()
     stack.deploy(lab.properties(vpc, peer))
     old_id = stack.connection_id
-    lab.aws.strict.faults.append(Fault("CreateRoute", account=OTHER, **DENIED))
+    lab.aws.strict.faults.append(denied_route(OTHER))
     assert stack.deploy(lab.properties(vpc, new_peer)) == "UPDATE_ROLLBACK_COMPLETE"
     assert "AccessDenied" in stack.failure
     assert "ec2:CreateRoute" in stack.failure
@@ -132,7 +133,7 @@ def half_created(stack: Stack) -> str:
 
 def test_half_created_peering_is_deleted_by_the_rollback(lab: Installed, vpc: Vpc, peer: Vpc) -> None:
     """The connection and some routes were there when one was refused: the id in the answer leads the Delete to it."""
-    lab.aws.strict.faults.append(Fault("CreateRoute", nth=3, **DENIED))
+    lab.aws.strict.faults.append(denied_route(nth=3))
     stack = lab.stack()
     assert stack.deploy(lab.properties(vpc, peer)) == "ROLLBACK_COMPLETE"
     half_created(stack)

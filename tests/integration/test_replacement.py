@@ -70,9 +70,15 @@ def test_replacement_moves_the_routes_without_a_gap(peered: Peered) -> None:
 
 
 @everywhere
-def test_rollback_as_a_delete_of_the_new_id(peered: Peered) -> None:
-    """Another resource failed after ours was replaced: the Delete of the new id puts the routes back."""
+@pytest.mark.parametrize("sandbox", ["same", "another"])
+def test_rollback_as_a_delete_of_the_new_id(peered: Peered, sandbox: str) -> None:
+    """Another resource failed after ours was replaced: the Delete of the new id puts the routes back.
+
+    It may reach another sandbox of the function, which knows of the replacement by the connection's tag alone.
+    """
     peered.stack.update(peered.new)
+    if sandbox == "another":
+        peered.stack.resource = peered.world.resource()
 
     with peered.world.counted() as calls:
         assert "SUCCESS" == peered.stack.delete()["Status"]

@@ -1,0 +1,119 @@
+"""What the tests of the plan start from: a hub in one account, a spoke in another, and a peering between them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from handler.model import (
+    Connection,
+    Desired,
+    DesiredSide,
+    End,
+    Observed,
+    ObservedSide,
+    Owner,
+    Route,
+    RouteKey,
+    RouteRecord,
+    RouteRule,
+    RouteTable,
+    Side,
+    Status,
+    Vpc,
+)
+
+OWNER: Final = Owner("arn:aws:cloudformation:us-east-1:111111111111:stack/network/1", "Peering", "installation")
+STRANGER: Final = Owner("arn:aws:cloudformation:us-east-1:111111111111:stack/other/2", "Peering", "installation")
+ENDS: Final = (End("vpc-hub", "111111111111", "us-east-1"), End("vpc-spoke", "222222222222", "eu-west-1"))
+ONE_PLACE: Final = (ENDS[0], End("vpc-spoke", "111111111111", "us-east-1"))
+"""Ends in one account and Region, where EC2 keeps one set of tags for both sides."""
+
+PCX: Final = "pcx-ours"
+NAME: Final = {"Name": "hub-to-spoke"}
+BLOCK, PEER_BLOCK = "10.0.0.0/16", "10.8.0.0/16"
+BLOCKS, PEER_BLOCKS = (BLOCK,), (PEER_BLOCK,)
+ALL: Final = RouteRule(all_route_tables=True)
+
+
+def desired(  # noqa: PLR0913  # one argument a property
+    *,
+    ends: tuple[End, End] = ENDS,
+    routes: RouteRule | None = None,
+    peer_routes: RouteRule | None = None,
+    tags: Mapping[str, str] | None = None,
+    peer_tags: Mapping[str, str] | None = None,
+    allow_dns: bool | None = None,
+    peer_allow_dns: bool | None = None,
+    **more: Any,  # noqa: ANN401  # the other fields of Desired
+) -> Desired:
+    """Return a desired state that asks for a bare connection unless told otherwise."""
+    return Desired(
+        OWNER,
+        DesiredSide(ends[0], tags=tags or {}, allow_dns=allow_dns, routes=routes),
+        DesiredSide(ends[1], tags=peer_tags or {}, allow_dns=peer_allow_dns, routes=peer_routes),
+        **more,
+    )
+
+
+def connection(  # noqa: PLR0913  # one argument a fact
+    status: Status = Status.ACTIVE,
+    *,
+    connection_id: str = PCX,
+    owner: Owner | None = OWNER,
+    ends: tuple[End, End] = ENDS,
+    tags: Mapping[str, str] = NAME,
+    allow_dns: Mapping[Side, bool] | None = None,
+) -> Connection:
+    """Return a connection as its requester sees it."""
+    owner_tags = owner.tags if owner else {}
+    return Connection(connection_id, status, *ends, tags={**tags, **owner_tags}, allow_dns=allow_dns or {})
+
+
+def as_accepter(seen: Connection, tags: Mapping[str, str] = NAME) -> Connection:
+    """Return a connection as its accepter sees it, who has tags of its own."""
+    return replace(seen, tags=tags)
+
+
+def table(*routes: Route, table_id: str = "rtb-hub", main: bool = False, gateway: bool = False) -> RouteTable:
+    """Return a route table."""
+    return RouteTable(table_id, main, routes, gateway)
+
+
+def to(target: str, destination: str = PEER_BLOCK, **more: Any) -> Route:  # noqa: ANN401  # the fields of Route
+    """Return a static route, from the hub to the spoke unless told otherwise."""
+    return Route(destination, target, **more)
+
+
+def key(destination: str = PEER_BLOCK, table_id: str = "rtb-hub", side: Side = Side.REQUESTER) -> RouteKey:
+    """Return the place of a route, in the hub unless told otherwise."""
+    return RouteKey(side, table_id, destination)
+
+
+def peer_key(destination: str = BLOCK, table_id: str = "rtb-spoke") -> RouteKey:
+    """Return the place of a route in the spoke."""
+    return RouteKey(Side.ACCEPTER, table_id, destination)
+
+
+def observed(  # noqa: PLR0913  # one argument a fact
+    *connections: Connection,
+    ends: tuple[End, End] = ENDS,
+    blocks: tuple[str, ...] = BLOCKS,
+    peer_blocks: tuple[str, ...] = PEER_BLOCKS,
+    tables: tuple[RouteTable, ...] = (),
+    peer_tables: tuple[RouteTable, ...] = (),
+    peer_connections: tuple[Connection, ...] | None = None,
+    records: tuple[RouteRecord, ...] = (),
+    gone: frozenset[str] = frozenset(),
+) -> Observed:
+    """Return a world with both VPCs, whose connections the accepter's side sees with a Name of its own."""
+    hub = Vpc(ends[0].vpc_id, ends[0].account, blocks, "hub")
+    spoke = Vpc(ends[1].vpc_id, ends[1].account, peer_blocks, "spoke")
+    if peer_connections is None:
+        shared = (ends[0].account, ends[0].region) == (ends[1].account, ends[1].region)
+        peer_connections = connections if shared else tuple(map(as_accepter, connections))
+    return Observed(
+        ObservedSide(hub, tables, connections),
+        ObservedSide(spoke, peer_tables, peer_connections),
+        records,
+        gone,
+    )

@@ -1,0 +1,608 @@
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+
+from handler.desire import desire
+from handler.errors import REASON_LIMIT, InvalidRequest
+from handler.model import Desired, DesiredSide, End, OnConflict, Owner, RouteRule
+from handler.properties import MAX_TAGS, PLANNED, Home, Properties, parse, salvage
+
+HOME: Final = Home("111111111111", "us-east-1", "aws", ("us-east-1", "us-west-2", "eu-west-1", "eu-central-1"))
+CHINA: Final = Home("111111111111", "cn-north-1", "aws-cn", ("cn-north-1", "cn-northwest-1"))
+VPC, PEER_VPC = "vpc-0a1b2c3d4e5f60718", "vpc-1a1b2c3d4e5f60718"
+TABLE, PEER_TABLE = "rtb-0a1b2c3d4e5f60718", "rtb-1a1b2c3d4e5f60718"
+ROLE, PEER_ROLE = "arn:aws:iam::333333333333:role/Peering", "arn:aws:iam::222222222222:role/path/Peering"
+LEAST: Final = {"VpcId": VPC, "PeerVpcId": PEER_VPC}
+OTHER_ACCOUNT: Final = {"PeerOwnerId": "222222222222", "PeerRoleArn": PEER_ROLE}
+
+
+def given(**more: object) -> dict[str, Any]:
+    """Return properties as CloudFormation sends them; None takes one out."""
+    return {key: value for key, value in {**LEAST, **more}.items() if value is not None}
+
+
+def problems(home: Home = HOME, **more: object) -> str:
+    """Return all that is reported about properties."""
+    with pytest.raises(InvalidRequest) as raised:
+        parse(given(**more), home)
+    return raised.value.cause.removesuffix(".")
+
+
+def about(name: str, home: Home = HOME, **more: object) -> str:
+    """Return all that is reported about one property, where nothing else is wrong."""
+    told = problems(home, **more)
+    assert told.startswith(name)
+    return told.removeprefix(name + " ")
+
+
+def tags(*keys: str, value: str = "1") -> list[dict[str, str]]:
+    """Return tags as CloudFormation sends them."""
+    return [{"Key": key, "Value": value} for key in keys]
+
+
+def test_least_properties() -> None:
+    """Two ids are a whole resource: all else has a default."""
+    assert Properties(VpcId=VPC, PeerVpcId=PEER_VPC) == parse(LEAST, HOME)
+
+
+def test_all_properties() -> None:
+    """Every property, as CloudFormation sends it (strings throughout), ends in its place of the desired state."""
+    rule = {
+        "RouteTableIds": [TABLE, TABLE],
+        "AllRouteTables": "false",
+        "MainRouteTable": "true",
+        "ExcludeRouteTableIds": [PEER_TABLE],
+        "DestinationCidrBlocks": ["10.8.0.0/16", "10.8.0.1/16"],
+        "ExcludeCidrBlocks": ["10.9.0.0/16"],
+        "OnConflict": "Replace",
+    }
+    raw = given(
+        ServiceToken="arn:aws:lambda:us-east-1:111111111111:function:peering",
+        ServiceTimeout="300",
+        PeerOwnerId="222222222222",
+        Region="us-west-2",
+        PeerRegion="eu-west-1",
+        RoleArn=ROLE,
+        PeerRoleArn=PEER_ROLE,
+        ExternalId="one",
+        PeerExternalId="two",
+        AutoAccept="true",
+        OnExistingConnection="Fail",
+        AllowDnsResolutionFromRemoteVpc="true",
+        PeerAllowDnsResolutionFromRemoteVpc="false",
+        Tags=tags("Team"),
+        PeerTags=[{"Key": "NoValue"}],
+        Routes=rule,
+        PeerRoutes={"AllRouteTables": "true"},
+    )
+    owner = Owner("stack", "Peering", "installation")
+
+    assert Desired(
+        owner,
+        DesiredSide(
+            End(VPC, "333333333333", "us-west-2"),
+            tags={"Team": "1"},
+            allow_dns=True,
+            routes=RouteRule(
+                (TABLE,), False, True, (PEER_TABLE,), ("10.8.0.0/16",), ("10.9.0.0/16",), OnConflict.REPLACE
+            ),
+        ),
+        DesiredSide(
+            End(PEER_VPC, "222222222222", "eu-west-1"),
+            tags={"NoValue": ""},
+            allow_dns=False,
+            routes=RouteRule(all_route_tables=True),
+        ),
+    ) == desire(parse(raw, HOME), HOME, owner)
+
+
+@pytest.mark.parametrize(
+    ("more", "account", "peer_account"),
+    [
+        ({}, "111111111111", "111111111111"),
+        ({"PeerRoleArn": PEER_ROLE}, "111111111111", "222222222222"),
+        ({"RoleArn": ROLE, "PeerRoleArn": PEER_ROLE}, "333333333333", "222222222222"),
+        ({"RoleArn": ROLE, "PeerRoleArn": ROLE}, "333333333333", "333333333333"),
+        ({"RoleArn": ROLE, "PeerOwnerId": "111111111111"}, "333333333333", "111111111111"),
+        ({"RoleArn": ROLE, "AutoAccept": "false"}, "333333333333", "333333333333"),
+    ],
+)
+def test_accounts(more: dict[str, str], account: str, peer_account: str) -> None:
+    """Whose VPC it is follows from the roles: a hub account names two, and owns neither."""
+    properties = parse(given(**more), HOME)
+
+    assert (account, peer_account) == (properties.account(HOME), properties.peer_account(HOME))
+
+
+def test_regions_follow_each_other() -> None:
+    """Without PeerRegion the accepter is where the requester is, not where the stack is."""
+    properties = parse(given(Region="us-west-2"), HOME)
+
+    assert ("us-west-2", "us-west-2") == (properties.own_region(HOME), properties.peer_own_region(HOME))
+
+
+@pytest.mark.parametrize(
+    ("more", "managed"),
+    [
+        ({}, True),
+        ({"AutoAccept": "false"}, False),
+        ({"AutoAccept": "false", "Tags": tags("Team")}, False),
+        ({"AutoAccept": "false", "PeerTags": tags("Team")}, True),
+        ({"AutoAccept": "false", "PeerRoutes": {"AllRouteTables": "true"}}, True),
+        ({"AutoAccept": "false", "PeerAllowDnsResolutionFromRemoteVpc": "false"}, True),
+    ],
+)
+def test_accepter_is_left_alone_unless_something_is_asked_of_it(more: dict[str, object], managed: bool) -> None:
+    """With AutoAccept false the other account may be closed to us altogether."""
+    assert managed == parse(given(**more), HOME).manages_accepter
+
+
+def test_every_problem_is_told_at_once() -> None:
+    """Correcting one property a deployment is what this resource spares people."""
+    told = problems(
+        PeerVpcId=None,
+        VpcId="vpc-1",
+        PeerOwnerId="222",
+        Region="us-esat-1",
+        AutoAccept="yes",
+        Tagz=[],
+        Routes={"OnConflict": "Overwrite", "AllRouteTables": "true"},
+    )
+
+    assert (
+        "VpcId 'vpc-1' is not a VPC id like vpc-0a1b2c3d4e5f60718; "
+        "PeerOwnerId '222' is not an account of 12 digits (quote it in YAML); "
+        "AutoAccept 'yes' is no boolean; use true or false; "
+        "Routes.OnConflict 'Overwrite' is unknown; use Fail or Skip or Replace; "
+        "Tagz is unknown; did you mean Tags?; "
+        "PeerVpcId is missing; give the id of a VPC; "
+        "Region 'us-esat-1' is no Region of partition aws; did you mean us-east-1?"
+    ) == told
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("VpcId", "subnet-0a1b2c3d4e5f60718", "'subnet-0a1b2c3d4e5f60718' is not a VPC id like"),
+        ("VpcId", VPC.upper(), f"{VPC.upper()!r} is not a VPC id like"),
+        ("PeerVpcId", "vpc-0a1b2c3d4e5f607", "'vpc-0a1b2c3d4e5f607' is not a VPC id like"),
+        ("PeerVpcId", [PEER_VPC], "must be a string"),
+        ("PeerOwnerId", "2222-2222-2222", "'2222-2222-2222' is not an account of 12 digits (quote it in YAML)"),
+        ("PeerOwnerId", 222222222222, "must be a string"),
+        ("Region", "US East", "'US East' is not a Region like eu-west-1"),
+        ("PeerRegion", "eu-west-1a", "'eu-west-1a' is not a Region like eu-west-1"),
+        ("RoleArn", "Peering", "'Peering' is not the ARN of an IAM role"),
+        ("AutoAccept", "", "'' is no boolean; use true or false"),
+        ("AllowDnsResolutionFromRemoteVpc", "True", "'True' is no boolean; use true or false"),
+        ("PeerAllowDnsResolutionFromRemoteVpc", "1", "'1' is no boolean; use true or false"),
+        ("OnExistingConnection", "Ignore", "'Ignore' is unknown; use Fail"),
+        ("Tags", {"Team": "net"}, "must be a list"),
+        ("Tags", ["Team"], "[0] must be an object"),
+        ("Tags", [{"Value": "net"}], "[0].Key is missing"),
+        ("Tags", [{"Key": "Team", "Value": ["net"]}], "[0].Value must be a string"),
+        ("Routes", "all", "must be an object"),
+        ("Routes", {"RouteTableIds": TABLE}, ".RouteTableIds must be a list"),
+        ("Routes", {"RouteTableIds": [TABLE, "rtb-1"]}, ".RouteTableIds[1] 'rtb-1' is not a route table id like"),
+        ("Routes", {"AllRouteTables": "on"}, ".AllRouteTables 'on' is no boolean; use true or false"),
+        ("Routes", {"OnConflict": "skip"}, ".OnConflict 'skip' is unknown; use Fail or Skip or Replace"),
+        ("Routes", {"DestinationCidrBlocks": ["ten"]}, ".DestinationCidrBlocks[0] 'ten' is no CIDR block; write one"),
+        ("PeerRoutes", {"ExcludeCidrBlocks": ["10.0.0.0/33"]}, ".ExcludeCidrBlocks[0] '10.0.0.0/33' is no CIDR block"),
+        (
+            "PeerRoutes",
+            {"DestinationCidrBlocks": ["169.254.169.0/24"]},
+            ".DestinationCidrBlocks[0] 169.254.169.0/24 is reserved by EC2; leave it out",
+        ),
+    ],
+)
+def test_wrong_value(name: str, value: object, told: str) -> None:
+    """The message names the property down to the item, and what would be right."""
+    assert problems(**{name: value}).removeprefix(name).lstrip(" ").startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("PeerVpcID", "is unknown; did you mean PeerVpcId?"),
+        ("peervpcid", "is unknown; did you mean PeerVpcId?"),
+        ("peer_vpc_id", "is unknown; did you mean PeerVpcId?"),
+        ("AcceptorVpcId", "is unknown; did you mean "),
+        ("Route", "is unknown; did you mean Routes?"),
+        ("Zzz", "is unknown; known are VpcId, PeerVpcId, PeerOwnerId,"),
+    ],
+)
+def test_unknown_key(key: str, told: str) -> None:
+    """A key that is slightly wrong is nearly always a known one."""
+    assert about(key, **{key: "x"}).startswith(told)
+
+
+@pytest.mark.parametrize("name", ["Routes", "PeerRoutes"])
+def test_unknown_key_of_a_rule(name: str) -> None:
+    """Inside a rule the known keys are the rule's."""
+    rule = {"AllRouteTables": "true", "OnConflicts": "Skip"}
+
+    assert "is unknown; did you mean OnConflict?" == about(f"{name}.OnConflicts", **{name: rule})
+
+
+def test_unknown_key_of_a_tag() -> None:
+    """Inside a tag the known keys are Key and Value."""
+    tag = {"Key": "Team", "Valeu": "net"}
+
+    assert "is unknown; did you mean Value?" == about("Tags[0].Valeu", Tags=[tag])
+
+
+def test_cloudformations_own_keys_are_none_of_ours() -> None:
+    """ServiceToken stands among the properties of every event, ServiceTimeout in some."""
+    raw = given(ServiceToken="arn:aws:lambda:us-east-1:111111111111:function:peering", ServiceTimeout="60")
+
+    assert parse(LEAST, HOME) == parse(raw, HOME)
+
+
+@pytest.mark.parametrize(("value", "expected"), [("true", True), ("false", False), (True, True), (False, False)])
+def test_booleans(value: object, expected: bool) -> None:
+    """CloudFormation sends "false" as a string, which is true in Python."""
+    properties = parse(
+        given(
+            AutoAccept=value,
+            AllowDnsResolutionFromRemoteVpc=value,
+            Routes={"AllRouteTables": value, "RouteTableIds": [TABLE]},
+        ),
+        HOME,
+    )
+
+    assert (expected, expected) == (properties.auto_accept, properties.allow_dns_resolution_from_remote_vpc)
+    assert expected == (properties.routes is not None and properties.routes.all_route_tables)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("100.68.0.18/18", "100.68.0.0/18"),
+        ("2001:0DB8:0008::1/56", "2001:db8:8::/56"),
+        ("10.8.0.0/16", "10.8.0.0/16"),
+        ("0.0.0.0/0", "0.0.0.0/0"),
+    ],
+)
+def test_cidr_blocks_are_canonicalised(written: str, expected: str) -> None:
+    """EC2 does the same, and compares what is stored: refusing host bits would be pedantry."""
+    rule = {"AllRouteTables": "true", "DestinationCidrBlocks": [written], "ExcludeCidrBlocks": [written]}
+    routes = parse(given(Routes=rule), HOME).routes
+
+    assert routes is not None
+    assert [expected] == routes.destination_cidr_blocks == routes.exclude_cidr_blocks
+
+
+@pytest.mark.parametrize("name", ["VpcId", "PeerVpcId"])
+def test_missing_vpc(name: str) -> None:
+    """Both VPCs are required."""
+    assert "is missing; give the id of a VPC" == about(name, **{name: None})
+
+
+@pytest.mark.parametrize("name", ["VpcId", "PeerVpcId"])
+def test_null_vpc(name: str) -> None:
+    """An event written by hand may hold null: it is as missing as no key at all."""
+    with pytest.raises(InvalidRequest, match=f"{name} "):
+        parse({**LEAST, name: None}, HOME)
+
+
+def test_same_vpc_twice() -> None:
+    """A VPC cannot be peered with itself."""
+    assert f"is VpcId again ({VPC}); give two VPCs" == about("PeerVpcId", PeerVpcId=VPC)
+
+
+# Accounts and roles
+
+
+def test_role_of_another_account_than_the_owner() -> None:
+    """The two properties name one account: which of them is wrong only its author knows."""
+    assert "is a role of 222222222222, but PeerOwnerId is 333333333333; align them" == about(
+        "PeerRoleArn", PeerOwnerId="333333333333", PeerRoleArn=PEER_ROLE
+    )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"PeerOwnerId": "222222222222"},
+        {"PeerOwnerId": "222222222222", "AutoAccept": "false", "PeerTags": tags("Team")},
+        {"RoleArn": ROLE.replace("333333333333", "222222222222")},
+    ],
+    ids=["to accept", "to tag", "hub"],
+)
+def test_missing_role_of_another_account(more: dict[str, object]) -> None:
+    """Without a role nothing can be done in the accepter's account."""
+    assert "is missing; give a role of 222222222222, the accepter's account" == about("PeerRoleArn", **more)
+
+
+def test_no_role_is_needed_where_the_other_party_acts() -> None:
+    """AutoAccept false is how two parties without mutual trust peer."""
+    assert not parse(given(PeerOwnerId="222222222222", AutoAccept="false"), HOME).manages_accepter
+
+
+@pytest.mark.parametrize("prefix", ["", "Peer"])
+def test_external_id_without_a_role(prefix: str) -> None:
+    """An external id that is never sent protects nothing."""
+    assert f"is sent only with a role; give {prefix}RoleArn too" == about(
+        f"{prefix}ExternalId", **{f"{prefix}ExternalId": "an-external-id"}
+    )
+
+
+@pytest.mark.parametrize("value", ["s", "se cret!", "s" * 1225])
+def test_external_id_is_never_echoed(value: str) -> None:
+    """It is a shared secret, and reasons are shown to everybody who may see the stack."""
+    with pytest.raises(InvalidRequest) as raised:
+        parse(given(**OTHER_ACCOUNT, PeerExternalId=value), HOME)
+
+    assert "PeerExternalId value is not an external id" in raised.value.cause
+    assert f"'{value}'" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "told"),
+    [
+        ("PeerRoleArn", {"PeerOwnerId": "222222222222", "PeerRoleArn": "Peering"}, "is not the ARN of an IAM role"),
+        ("RoleArn", {"RoleArn": "Peering", "ExternalId": "an-id"}, "is not the ARN of an IAM role"),
+        ("AutoAccept", {"PeerOwnerId": "222222222222", "AutoAccept": "no"}, "is no boolean; use true or false"),
+    ],
+)
+def test_wrong_value_is_told_once(name: str, more: dict[str, object], told: str) -> None:
+    """What is there but wrong is not also reported as missing: the second message would be false."""
+    assert f"{name} {more[name]!r} {told}" == problems(**more)
+
+
+def test_role_of_another_partition() -> None:
+    """Peering does not cross partitions."""
+    assert "is not of partition aws; peering does not cross partitions" == about(
+        "PeerRoleArn", PeerRoleArn=PEER_ROLE.replace("aws", "aws-cn")
+    )
+
+
+# Regions
+
+
+@pytest.mark.parametrize(
+    ("region", "hint"),
+    [("eu-wset-1", "; did you mean eu-west-1?"), ("us-west-1", "; did you mean us-west-2?"), ("xx-yyyy-9", "")],
+)
+@pytest.mark.parametrize("name", ["Region", "PeerRegion"])
+def test_unknown_region(name: str, region: str, hint: str) -> None:
+    """A Region that does not exist would end as a time-out of DNS."""
+    assert f"{region!r} is no Region of partition aws{hint}" == about(name, **{name: region})
+
+
+def test_regions_are_those_of_the_partition() -> None:
+    """In China the Regions are China's, and so are the roles."""
+    raw = given(PeerRegion="cn-northwest-1", PeerRoleArn=PEER_ROLE.replace("aws", "aws-cn"))
+
+    assert "cn-northwest-1" == parse(raw, CHINA).peer_own_region(CHINA)
+    assert "'us-east-1' is no Region of partition aws-cn" == about("PeerRegion", CHINA, PeerRegion="us-east-1")
+
+
+# Tags
+
+
+@pytest.mark.parametrize(
+    ("given_tags", "told"),
+    [
+        (tags("Team", "Team"), "give key 'Team' twice; keep one"),
+        (tags(""), "key '' has 0 characters; EC2 takes 1 to 127"),
+        (tags("k" * 128), f"key {'k' * 20!r} has 128 characters; EC2 takes 1 to 127"),
+        (tags("Team", value="v" * 257), "value of 'Team' has 257 characters; EC2 takes 256"),
+        (
+            tags("aws:cloudformation:stack-id"),
+            "key 'aws:cloudformation:stack-id' has a reserved prefix; choose another",
+        ),
+        (tags("vpc-peering:stack-id"), "key 'vpc-peering:stack-id' has a reserved prefix; choose another"),
+        (tags(*map(str, range(MAX_TAGS + 1))), "are 46; EC2's 50 leave room for 45"),
+    ],
+    ids=["twice", "empty key", "long key", "long value", "aws:", "owner tags", "too many"],
+)
+@pytest.mark.parametrize("name", ["Tags", "PeerTags"])
+def test_tags_beyond_the_limits(name: str, given_tags: list[dict[str, str]], told: str) -> None:
+    """EC2 would refuse them, or take ours for the user's."""
+    assert told == about(name, **OTHER_ACCOUNT, **{name: given_tags})
+
+
+def test_tags_at_the_limits() -> None:
+    """What EC2 takes is taken."""
+    most = [*tags("k" * 127, value="v" * 256), *tags(*map(str, range(MAX_TAGS - 1)))]
+
+    assert MAX_TAGS == len(parse(given(Tags=most), HOME).tags)
+
+
+def test_every_wrong_tag_is_told() -> None:
+    """All errors at once holds inside a list too."""
+    told = problems(Tags=[*tags("aws:one"), *tags("k" * 128), *tags("Team", value="v" * 257)])
+
+    assert ["'aws:one'", "128 characters", "257 characters"] == [
+        wrong for wrong in ("'aws:one'", "128 characters", "257 characters") if wrong in told
+    ]
+
+
+def test_tags_that_disagree_in_one_set() -> None:
+    """In one account and Region both sides share one set: only one value can be right."""
+    assert "disagree with Tags about 'Team'; in one account and Region both sides share one set" == about(
+        "PeerTags", Tags=tags("Team"), PeerTags=tags("Team", value="2")
+    )
+
+
+@pytest.mark.parametrize("more", [OTHER_ACCOUNT, {"PeerRegion": "eu-west-1"}], ids=["account", "Region"])
+def test_tags_may_differ_in_two_sets(more: dict[str, str]) -> None:
+    """In another account or Region each side has a set of its own."""
+    properties = parse(given(**more, Tags=tags("Team"), PeerTags=tags("Team", value="2")), HOME)
+
+    assert ["2"] == [tag.value for tag in properties.peer_tags or []]
+
+
+def test_tags_that_agree_in_one_set() -> None:
+    """The same key may stand in both, with one value; and each may have keys of its own."""
+    assert [] != parse(given(Tags=tags("Team", "One"), PeerTags=tags("Team", "Two")), HOME).peer_tags
+
+
+def test_tags_of_both_sides_exceed_one_set() -> None:
+    """Each list alone is within the limit, their union is not."""
+    assert "and Tags together exceed 45; in one account and Region they are one set" == about(
+        "PeerTags", Tags=tags(*map(str, range(30))), PeerTags=tags(*map(str, range(20, 50)))
+    )
+
+
+# Rules
+
+
+@pytest.mark.parametrize("key", sorted(PLANNED))
+def test_planned_selector_is_refused(key: str) -> None:
+    """A selector that is silently ignored would leave subnets without a route."""
+    rule = {"AllRouteTables": "true", key: []}
+
+    assert "is not available in this version; use RouteTableIds, AllRouteTables or DestinationCidrBlocks" == about(
+        f"Routes.{key}", Routes=rule
+    )
+
+
+def test_adoption_is_refused() -> None:
+    """Adopt is coming: until then it must not look like Fail."""
+    assert "Adopt is not available in this version; use Fail" == about(
+        "OnExistingConnection", OnExistingConnection="Adopt"
+    )
+
+
+@pytest.mark.parametrize("name", ["Routes", "PeerRoutes"])
+@pytest.mark.parametrize("rule", [{}, {"AllRouteTables": "false"}, {"ExcludeRouteTableIds": [TABLE]}])
+def test_rule_without_tables(name: str, rule: dict[str, object]) -> None:
+    """A rule that selects nothing is a mistake, not a wish."""
+    assert "name no table; give RouteTableIds, AllRouteTables or MainRouteTable" == about(name, **{name: rule})
+
+
+def test_table_included_and_excluded() -> None:
+    """A table that is named by both says two things."""
+    rule = {"RouteTableIds": [TABLE], "ExcludeRouteTableIds": [TABLE]}
+
+    assert f"name {TABLE}, as RouteTableIds does; keep one" == about("Routes.ExcludeRouteTableIds", Routes=rule)
+
+
+def test_table_of_both_sides() -> None:
+    """A table is of one VPC."""
+    rule = {"RouteTableIds": [TABLE]}
+
+    assert f"name {TABLE}, as Routes does; a table is of one VPC" == about(
+        "PeerRoutes.RouteTableIds", Routes=rule, PeerRoutes=rule
+    )
+
+
+def test_hole_in_a_given_destination() -> None:
+    """What the properties alone show is refused before any AWS call."""
+    rule = {"AllRouteTables": "true", "DestinationCidrBlocks": ["10.8.0.0/16"], "ExcludeCidrBlocks": ["10.8.1.0/24"]}
+
+    assert "10.8.1.0/24 is a part of 10.8.0.0/16, and a route has no holes; exclude all of it or list smaller" == about(
+        "PeerRoutes.ExcludeCidrBlocks", PeerRoutes=rule
+    )
+
+
+# The reason
+
+
+def test_short_reason_has_it_all() -> None:
+    """Where 240 characters are enough, the console shows every detail."""
+    with pytest.raises(InvalidRequest) as raised:
+        parse(given(AutoAccept="yes", Region="us-esat-1"), HOME)
+
+    assert (
+        "InvalidRequest: AutoAccept 'yes' is no boolean; use true or false; Region 'us-esat-1' is no Region of "
+        "partition aws; did you mean us-east-1?. Nothing was changed."
+    ) == raised.value.reason
+
+
+def test_long_reason_names_every_property() -> None:
+    """Where they are not, it names what is to be corrected, and says where the details are."""
+    names = ("VpcId", "PeerVpcId", "PeerOwnerId", "Region", "PeerRegion", "RoleArn", "PeerRoleArn", "AutoAccept")
+    with pytest.raises(InvalidRequest) as raised:
+        parse(dict.fromkeys(names, "wrong"), HOME)
+    reason = raised.value.reason
+
+    assert reason.endswith(f"To correct: {', '.join(names)}. Details are in the function's log.")
+    assert REASON_LIMIT >= len(reason)
+
+
+def test_reason_has_a_limit_however_much_is_wrong() -> None:
+    """CloudFormation's console cuts; crhelper keeps as many."""
+    everything = {**dict.fromkeys(map(str, range(100)), "x"), "Tags": tags("T" * 1000), "VpcId": "v" * 4000}
+    with pytest.raises(InvalidRequest) as raised:
+        parse(everything, HOME)
+
+    assert REASON_LIMIT >= len(raised.value.reason)
+    assert raised.value.reason.startswith("InvalidRequest: ")
+
+
+def test_cut_reason_still_leads_to_the_log() -> None:
+    """Names that fill the reason must not push out the one hint that leads to the rest."""
+    with pytest.raises(InvalidRequest) as raised:
+        parse({f"UnknownProperty{number}": "x" for number in range(20)}, HOME)
+
+    assert raised.value.reason.endswith("Details are in the function's log.")
+
+
+# Delete, and the old properties of an Update
+
+
+@pytest.mark.parametrize("ended", [{}, {"ServiceToken": "arn"}])
+def test_salvage_keeps_what_is_right(ended: dict[str, str]) -> None:
+    """Right properties are the same to a Delete as to a Create."""
+    raw = given(**OTHER_ACCOUNT, Tags=tags("Team"), Routes={"RouteTableIds": [TABLE]}, **ended)
+
+    assert parse(raw, HOME) == salvage(raw, HOME)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"AutoAccept": "yes"},
+        {"Tags": tags("Team", "Team")},
+        {"Tags": "Team"},
+        {"Tags": [{"Kee": "Team"}]},
+        {"Region": "us-esat-1"},
+        {"PeerRegion": "nowhere"},
+        {"Zzz": {"deep": ["x"]}},
+        {"RoleArn": "Peering"},
+        {"OnExistingConnection": "Adopt"},
+        {"Routes": "all"},
+        {"Routes": {"RouteTableIds": [TABLE, "rtb-1"]}},
+        {"Routes": {"RouteTableIds": [TABLE], "ExcludeCidrBlocks": ["ten"]}},
+        {"PeerRoutes": {"AllRouteTables": "true", "ExcludeRouteTableIds": ["rtb-1"], "Unknown": "x"}},
+    ],
+    ids=str,
+)
+def test_salvage_drops_what_is_wrong_whole(wrong: dict[str, object]) -> None:
+    """A Delete must go through whatever its properties are; half a rule would be another rule, with other routes."""
+    assert parse(LEAST, HOME) == salvage(given(**wrong), HOME)
+
+
+def test_salvage_ignores_an_unknown_key_of_a_tag() -> None:
+    """An unknown key is ignored at Delete wherever it stands: a Delete that fails over it would block the stack."""
+    properties = salvage(given(Tags=[{"Key": "Team", "Value": "net", "Extra": "x"}]), HOME)
+
+    assert VPC == properties.vpc_id
+
+
+def test_salvage_ignores_unknown_keys_of_a_rule() -> None:
+    """What a later version accepts may come back to this one at a roll back of the function."""
+    properties = salvage(given(Routes={"RouteTableIds": [TABLE], "Unknown": "x"}), HOME)
+
+    assert RouteRule((TABLE,)) == (properties.routes and properties.routes.rule())
+
+
+def test_salvage_of_nothing() -> None:
+    """A Delete may follow a Create whose every property was wrong."""
+    assert Properties() == salvage({"VpcId": "x", "PeerVpcId": ["y"], "Unknown": None}, HOME)
+
+
+def test_salvage_takes_contradictions() -> None:
+    """The checks of a Create are no reason to refuse a Delete."""
+    raw = given(PeerVpcId=VPC, PeerOwnerId="222222222222", ExternalId="an-id", Routes={})
+
+    assert ("222222222222", VPC) == (salvage(raw, HOME).peer_owner_id, salvage(raw, HOME).peer_vpc_id)
+
+
+def test_salvage_keeps_a_region_of_its_partition_only() -> None:
+    """A Region that botocore does not know cannot be asked; the stack's own is where a refused Create never acted."""
+    assert None is salvage(given(Region="cn-north-1"), HOME).region
+    assert "cn-north-1" == salvage(given(Region="cn-north-1"), replace(CHINA, region="cn-northwest-1")).region

@@ -1,0 +1,174 @@
+from typing import Any, Final
+
+import botocore.session
+import pytest
+
+from handler import shapes
+from handler.model import Connection, End, Route, RouteTable, Side, Status, Vpc
+from handler.shapes import TARGETS, destination_parameter, tag_list, target_parameter
+
+CONNECTION: Final[dict[str, Any]] = {
+    "VpcPeeringConnectionId": "pcx-0a1b2c3d4e5f60718",
+    "Status": {"Code": "active", "Message": "Active"},
+    "RequesterVpcInfo": {
+        "VpcId": "vpc-hub",
+        "OwnerId": "111111111111",
+        "Region": "us-east-1",
+        "CidrBlock": "10.0.0.0/16",
+        "CidrBlockSet": [{"CidrBlock": "10.0.0.0/16"}, {"CidrBlock": "10.1.0.0/16"}],
+        "Ipv6CidrBlockSet": [{"Ipv6CidrBlock": "2001:0db8:0:0::/56"}],
+        "PeeringOptions": {"AllowDnsResolutionFromRemoteVpc": True},
+    },
+    "AccepterVpcInfo": {"VpcId": "vpc-spoke", "OwnerId": "222222222222", "Region": "eu-west-1"},
+    "Tags": [{"Key": "Name", "Value": "hub-to-spoke"}],
+}
+ENDS: Final = (End("vpc-hub", "111111111111", "us-east-1"), End("vpc-spoke", "222222222222", "eu-west-1"))
+
+
+def test_connection() -> None:
+    """What EC2 does not show of the other side is empty, never an error."""
+    assert Connection(
+        "pcx-0a1b2c3d4e5f60718",
+        Status.ACTIVE,
+        *ENDS,
+        message="Active",
+        tags={"Name": "hub-to-spoke"},
+        allow_dns={Side.REQUESTER: True, Side.ACCEPTER: False},
+        cidr_blocks={Side.REQUESTER: ("10.0.0.0/16", "10.1.0.0/16", "2001:db8::/56"), Side.ACCEPTER: ()},
+    ) == shapes.connection(CONNECTION)
+
+
+def test_bare_connection() -> None:
+    """The answer to Create, and a pending connection, have no options, blocks, tags or message."""
+    bare = {name: CONNECTION[name] for name in ("VpcPeeringConnectionId", "AccepterVpcInfo")}
+    requester = {name: CONNECTION["RequesterVpcInfo"][name] for name in ("VpcId", "OwnerId", "Region")}
+    nothing: dict[Side, tuple[str, ...]] = {Side.REQUESTER: (), Side.ACCEPTER: ()}
+
+    assert Connection(
+        "pcx-0a1b2c3d4e5f60718",
+        Status.PENDING_ACCEPTANCE,
+        *ENDS,
+        allow_dns=dict.fromkeys(Side, False),
+        cidr_blocks=nothing,
+    ) == shapes.connection({**bare, "RequesterVpcInfo": requester, "Status": {"Code": "pending-acceptance"}})
+
+
+def test_status_knows_every_code_of_ec2() -> None:
+    """The plan is total over the states: one that botocore knows and we do not would break it."""
+    model = botocore.session.get_session().get_service_model("ec2")
+
+    assert sorted(model.shape_for("VpcPeeringConnectionStateReasonCode").enum) == sorted(Status)  # type: ignore[attr-defined]
+
+
+def test_vpc() -> None:
+    """Only blocks that are associated count, in canonical form, IPv4 first."""
+    assert Vpc("vpc-hub", "111111111111", ("10.0.0.0/16", "10.1.0.0/16", "2001:db8::/56"), "hub") == shapes.vpc(
+        {
+            "VpcId": "vpc-hub",
+            "OwnerId": "111111111111",
+            "CidrBlockAssociationSet": [
+                {"CidrBlock": "10.0.0.0/16", "CidrBlockState": {"State": "associated"}},
+                {"CidrBlock": "10.1.0.0/16", "CidrBlockState": {"State": "associated"}},
+                {"CidrBlock": "10.2.0.0/16", "CidrBlockState": {"State": "associating"}},
+                {"CidrBlock": "10.3.0.0/16", "CidrBlockState": {"State": "disassociated"}},
+            ],
+            "Ipv6CidrBlockAssociationSet": [
+                {"Ipv6CidrBlock": "2001:0DB8::/56", "Ipv6CidrBlockState": {"State": "associated"}},
+                {"Ipv6CidrBlock": "2001:db8:1::/56", "Ipv6CidrBlockState": {"State": "disassociating"}},
+            ],
+            "Tags": [{"Key": "Team", "Value": "net"}, {"Key": "Name", "Value": "hub"}],
+        }
+    )
+
+
+def test_bare_vpc() -> None:
+    """A VPC without tags has no name."""
+    assert Vpc("vpc-hub", "111111111111", ()) == shapes.vpc({"VpcId": "vpc-hub", "OwnerId": "111111111111"})
+
+
+@pytest.mark.parametrize(
+    ("associations", "main", "gateway"),
+    [
+        ([], False, False),
+        ([{"Main": True}], True, False),
+        ([{"Main": False, "SubnetId": "subnet-1"}], False, False),
+        ([{"Main": False, "SubnetId": "subnet-1"}, {"Main": True}], True, False),
+        ([{"Main": False, "GatewayId": "igw-1"}], False, True),
+    ],
+)
+def test_route_table(associations: list[dict[str, object]], main: bool, gateway: bool) -> None:
+    """A table is known by its associations: the main one, a subnet's, a gateway's."""
+    shape = {"RouteTableId": "rtb-1", "Associations": associations}
+
+    assert RouteTable("rtb-1", main, gateway=gateway) == shapes.route_table(shape)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        (
+            {"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local", "Origin": "CreateRouteTable"},
+            Route("10.0.0.0/16", "local", "CreateRouteTable"),
+        ),
+        ({"DestinationCidrBlock": "10.8.0.0/16", "VpcPeeringConnectionId": "pcx-1"}, Route("10.8.0.0/16", "pcx-1")),
+        (
+            {"DestinationIpv6CidrBlock": "2001:0DB8::/56", "EgressOnlyInternetGatewayId": "eigw-1"},
+            Route("2001:db8::/56", "eigw-1"),
+        ),
+        ({"DestinationPrefixListId": "pl-1", "GatewayId": "vpce-1"}, Route("pl-1", "vpce-1")),
+        (
+            {"DestinationCidrBlock": "0.0.0.0/0", "InstanceId": "i-1", "NetworkInterfaceId": "eni-1"},
+            Route("0.0.0.0/0", "eni-1"),
+        ),
+        (
+            {"DestinationCidrBlock": "10.8.0.0/16", "GatewayId": "vgw-1", "Origin": "EnableVgwRoutePropagation"},
+            Route("10.8.0.0/16", "vgw-1", "EnableVgwRoutePropagation"),
+        ),
+        (
+            {"DestinationCidrBlock": "10.8.0.0/16", "NatGatewayId": "nat-1", "State": "blackhole"},
+            Route("10.8.0.0/16", "nat-1", blackhole=True),
+        ),
+        ({"DestinationCidrBlock": "10.8.0.0/16", "State": "blackhole"}, Route("10.8.0.0/16", "", blackhole=True)),
+    ],
+)
+def test_route(shape: dict[str, str], expected: Route) -> None:
+    """A route has a destination of three kinds and a target of many; EC2 may show none where that is gone."""
+    assert (expected,) == shapes.route_table({"RouteTableId": "rtb-1", "Routes": [shape]}).routes
+
+
+def test_every_target_of_ec2_is_known() -> None:
+    """A target that is not read would show as none: a conflict without a name, and a route that cannot be put back."""
+    members = set(botocore.session.get_session().get_service_model("ec2").shape_for("Route").members)  # type: ignore[attr-defined]
+    others = {"DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId", "State", "Origin"}
+
+    assert set() == members - others - {"InstanceOwnerId", "IpAddress"} - set(TARGETS.values())
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("pcx-1", {"VpcPeeringConnectionId": "pcx-1"}),
+        ("igw-1", {"GatewayId": "igw-1"}),
+        ("vgw-1", {"GatewayId": "vgw-1"}),
+        ("tgw-1", {"TransitGatewayId": "tgw-1"}),
+        ("vpce-1", {"VpcEndpointId": "vpce-1"}),
+        (
+            "arn:aws:networkmanager::111111111111:core-network/core-network-1",
+            {"CoreNetworkArn": "arn:aws:networkmanager::111111111111:core-network/core-network-1"},
+        ),
+    ],
+)
+def test_target_parameter(target: str, expected: dict[str, str]) -> None:
+    """A route is put back by the parameter that its target's id belongs to."""
+    assert expected == target_parameter(target)
+
+
+def test_destination_parameter() -> None:
+    """IPv4 and IPv6 have parameters of their own."""
+    assert {"DestinationCidrBlock": "10.8.0.0/16"} == destination_parameter("10.8.0.0/16")
+    assert {"DestinationIpv6CidrBlock": "2001:db8::/56"} == destination_parameter("2001:db8::/56")
+
+
+def test_tag_list() -> None:
+    """Tags go out in EC2's form, in the order given."""
+    assert [{"Key": "b", "Value": "1"}, {"Key": "a", "Value": ""}] == tag_list({"b": "1", "a": ""})
