@@ -115,7 +115,8 @@ def _to_delete(desired: Desired, observed: Observed) -> Connection | None:
         candidates = [c for c in observed.requester.connections if c.ends == desired.ends and desired.owner.owns(c)]
     else:
         candidates = [c for c in observed.requester.connections if c.connection_id == desired.connection_id]
-    return next((c for c in candidates if c.status.live or c.status is Status.DELETING), None)
+    ending = [c for c in candidates if c.status.live or c.status is Status.DELETING]
+    return min(ending, key=lambda c: not c.status.live, default=None)
 
 
 def _not_ours(connection: Connection) -> PeeringError:

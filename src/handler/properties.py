@@ -38,6 +38,10 @@ TAG_VALUE_LIMIT: Final = 256
 """Characters of a tag's key and value that EC2 takes."""
 
 
+PLACE: Final = ("Region", "PeerRegion", "PeerOwnerId", "RoleArn", "PeerRoleArn")
+"""The properties that decide in which account and Region the sides lie."""
+
+
 @dataclass(frozen=True)
 class Home:
     """Where a request comes from: the function's account, the stack's Region and partition, and its Regions."""
@@ -71,7 +75,7 @@ def _wrong(text: str) -> PydanticCustomError:
 
 def _matches(pattern: str, right: str, *, secret: bool = False) -> AfterValidator:
     def check(value: str) -> str:
-        if not re.fullmatch(pattern, value):
+        if not re.fullmatch(pattern, value, re.ASCII):
             raise _wrong(f"{'value' if secret else repr(value)} is not {right}")
         return value
 
@@ -90,9 +94,9 @@ def _one_of(*choices: str, later: str = "") -> BeforeValidator:
 
 
 def _boolean(value: object) -> bool:
-    if value in ("true", True):
+    if value is True or value == "true":
         return True
-    if value in ("false", False):
+    if value is False or value == "false":
         return False
     raise _wrong(f"{value!r} is no boolean; use true or false")
 
@@ -261,12 +265,16 @@ def salvage(raw: Mapping[str, Any], home: Home) -> Properties:
 
 
 def _validate(raw: Mapping[str, Any]) -> tuple[Properties, list[Problem]]:
-    ours = {key: value for key, value in raw.items() if key not in CLOUDFORMATION_KEYS}
-    try:
-        return Properties.model_validate(ours), []
-    except ValidationError as invalid:
-        errors = invalid.errors(include_url=False)
-    return Properties.model_validate(_without(ours, errors)), [_problem(error) for error in errors]
+    kept = {key: value for key, value in raw.items() if key not in CLOUDFORMATION_KEYS}
+    problems: list[Problem] = []
+    while True:
+        try:
+            return Properties.model_validate(kept), problems
+        except ValidationError as invalid:
+            # What one round leaves out, an unknown key of a tag say, may have hidden another error.
+            errors = invalid.errors(include_url=False)
+            problems += map(_problem, errors)
+            kept = _without(kept, errors)
 
 
 def _without(raw: Mapping[str, Any], errors: list[ErrorDetails]) -> dict[str, Any]:
@@ -368,9 +376,11 @@ def _check_tags(properties: Properties, _raw: Mapping[str, Any], home: Home) -> 
             yield Problem(
                 "PeerTags",
                 f"disagree with Tags about {tag.key!r}; in one account and Region both sides share one set",
+                also=PLACE,
             )
     if len(tags.keys() | {tag.key for tag in properties.peer_tags}) > MAX_TAGS:
-        yield Problem("PeerTags", f"and Tags together exceed {MAX_TAGS}; in one account and Region they are one set")
+        text = f"and Tags together exceed {MAX_TAGS}; in one account and Region they are one set"
+        yield Problem("PeerTags", text, also=PLACE)
 
 
 def _check_routes(properties: Properties, _raw: Mapping[str, Any], _home: Home) -> Iterator[Problem]:

@@ -1,5 +1,6 @@
 """From EC2's response shapes to the model's values."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -8,25 +9,25 @@ from handler.model import Connection, End, Route, RouteTable, Side, Status, Vpc,
 Shape = Mapping[str, Any]
 
 TARGETS: Final = {
-    "pcx": "VpcPeeringConnectionId",
-    "nat": "NatGatewayId",
-    "tgw": "TransitGatewayId",
-    "eni": "NetworkInterfaceId",
-    "eigw": "EgressOnlyInternetGatewayId",
-    "lgw": "LocalGatewayId",
-    "cagw": "CarrierGatewayId",
-    "vpce": "VpcEndpointId",
-    "arn": "CoreNetworkArn",
-    "i": "InstanceId",
-    "igw": "GatewayId",
-    "vgw": "GatewayId",
+    "pcx-": "VpcPeeringConnectionId",
+    "nat-": "NatGatewayId",
+    "tgw-": "TransitGatewayId",
+    "eni-": "NetworkInterfaceId",
+    "eigw-": "EgressOnlyInternetGatewayId",
+    "lgw-": "LocalGatewayId",
+    "cagw-": "CarrierGatewayId",
+    "vpce-": "VpcEndpointId",
+    "arn:[^:]*:networkmanager:": "CoreNetworkArn",
+    "arn:[^:]*:odb:": "OdbNetworkArn",
+    "i-": "InstanceId",
+    "[iv]gw-": "GatewayId",
 }
-"""The member of EC2's route that names a target, by how the target's id begins."""
+"""The member of EC2's route that names a target, by how the target's id or ARN begins (a regular expression)."""
 
 
 def target_parameter(target: str) -> dict[str, str]:
     """Return the parameter of ReplaceRoute that names a target."""
-    return {TARGETS[target.replace(":", "-").split("-")[0]]: target}
+    return {next(member for pattern, member in TARGETS.items() if re.match(pattern, target)): target}
 
 
 def destination_parameter(destination: str) -> dict[str, str]:
@@ -76,7 +77,7 @@ def route_table(shape: Shape) -> RouteTable:
 def _route(shape: Shape) -> Route:
     block = shape.get("DestinationCidrBlock") or shape.get("DestinationIpv6CidrBlock")
     # Of an instance EC2 shows its network interface as well; the interface is what can be put back.
-    target = next((shape[member] for member in dict.fromkeys(TARGETS.values()) if shape.get(member)), "")
+    target = next((shape[member] for member in TARGETS.values() if shape.get(member)), "")
     return Route(
         destination=canonical(block) if block else shape["DestinationPrefixListId"],
         target=target,

@@ -15,7 +15,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from handler.calls import VISIBLE_WITHIN, Place, call, explain
-from handler.clock import Deadline
+from handler.clock import Clock, Deadline
 from handler.errors import (
     REASON_LIMIT,
     AccessDenied,
@@ -107,8 +107,11 @@ def test_codes(code: str, status: int, expected: type[PeeringError], spelling: C
             ),
             "assume_role",
             PLACE,
-            f"AccessDenied: PeerRoleArn {ROLE} cannot be assumed by arn:aws:sts::111111111111:assumed-role/function/name. "
-            "Check that it exists, that it trusts the function's role, and PeerExternalId.",
+            (
+                f"AccessDenied: PeerRoleArn {ROLE} cannot be assumed by "
+                "arn:aws:sts::111111111111:assumed-role/function/name. "
+                "Check that it exists, that it trusts the function's role, and PeerExternalId."
+            ),
         ),
         (
             error(
@@ -118,8 +121,10 @@ def test_codes(code: str, status: int, expected: type[PeeringError], spelling: C
             ),
             "accept_vpc_peering_connection",
             PLACE,
-            f"AccessDenied: {ROLE} may not ec2:AcceptVpcPeeringConnection in eu-west-1 of account 222222222222. "
-            "Allow ec2:AcceptVpcPeeringConnection there, and check tag conditions and service control policies.",
+            (
+                f"AccessDenied: {ROLE} may not ec2:AcceptVpcPeeringConnection in eu-west-1 of account 222222222222. "
+                "Allow ec2:AcceptVpcPeeringConnection there, and check tag conditions and service control policies."
+            ),
         ),
         (
             error(
@@ -130,15 +135,20 @@ def test_codes(code: str, status: int, expected: type[PeeringError], spelling: C
             ),
             "create_route",
             OWN,
-            "AccessDenied: arn:aws:sts::111111111111:assumed-role/f/n may not ec2:CreateRoute in us-east-1 of account "
-            "111111111111. Allow ec2:CreateRoute there, and check tag conditions and service control policies.",
+            (
+                "AccessDenied: arn:aws:sts::111111111111:assumed-role/f/n may not ec2:CreateRoute in us-east-1 of "
+                "account 111111111111. Allow ec2:CreateRoute there, and check tag conditions and service control "
+                "policies."
+            ),
         ),
         (
             error("AuthFailure", "AWS was not able to validate the provided access credentials", 401),
             "describe_vpcs",
             PLACE,
-            "AccessDenied: eu-west-1 of account 222222222222 refused ec2:DescribeVpcs with AuthFailure: AWS was not "
-            "able to validate the prov… Check that Region eu-west-1 is enabled for the account, and the role.",
+            (
+                "AccessDenied: eu-west-1 of account 222222222222 refused ec2:DescribeVpcs with AuthFailure: AWS was "
+                "not able to validate the prov… Check that Region eu-west-1 is enabled for the account, and the role."
+            ),
         ),
         (
             error(
@@ -153,30 +163,38 @@ def test_codes(code: str, status: int, expected: type[PeeringError], spelling: C
             error("RouteLimitExceeded", "The maximum number of routes has been reached."),
             "create_route",
             PLACE,
-            "ServiceLimitExceeded: a quota is used up: eu-west-1 of account 222222222222 answered CreateRoute with "
-            "RouteLimitExceeded: The maximum number of routes has been reach… Ask for more in Service Quotas, or remove "
-            "some.",
+            (
+                "ServiceLimitExceeded: a quota is used up: eu-west-1 of account 222222222222 answered CreateRoute with "
+                "RouteLimitExceeded: The maximum number of routes has been reach… Ask for more in Service Quotas, or "
+                "remove some."
+            ),
         ),
         (
             error("RouteAlreadyExists", "The route identified by 10.8.0.0/16 already exists."),
             "create_route",
             PLACE,
-            "ResourceConflict: eu-west-1 of account 222222222222 answered CreateRoute with RouteAlreadyExists: The "
-            "route identified by 10.8.0.0/16 already exists. Remove that route, or set PeerRoutes.OnConflict.",
+            (
+                "ResourceConflict: eu-west-1 of account 222222222222 answered CreateRoute with RouteAlreadyExists: The "
+                "route identified by 10.8.0.0/16 already exists. Remove that route, or set PeerRoutes.OnConflict."
+            ),
         ),
         (
             error("VpcPeeringConnectionAlreadyExists", "vpc-1 and vpc-2 are peered by pcx-1"),
             "accept_vpc_peering_connection",
             PLACE,
-            "AlreadyExists: the two VPCs are peered already: vpc-1 and vpc-2 are peered by pcx-1. Delete the other "
-            "connection first.",
+            (
+                "AlreadyExists: the two VPCs are peered already: vpc-1 and vpc-2 are peered by pcx-1. Delete the other "
+                "connection first."
+            ),
         ),
         (
             THROTTLED,
             "create_route",
             PLACE,
-            "Throttling: EC2 throttled CreateRoute in eu-west-1 of account 222222222222 until the end. Deploy again, "
-            "later.",
+            (
+                "Throttling: EC2 throttled CreateRoute in eu-west-1 of account 222222222222 until the end. Deploy "
+                "again, later."
+            ),
         ),
     ],
     ids=lambda value: value.response["Error"]["Code"] if isinstance(value, ClientError) else None,
@@ -197,6 +215,16 @@ def test_dns_remedy_names_the_property() -> None:
     failure = explain(error("InvalidVpcPeeringConnectionState.DnsHostnamesDisabled"), "create_route", PLACE)
 
     assert failure.reason.endswith("leave out PeerAllowDnsResolutionFromRemoteVpc.")
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"])
+def test_denial_names_the_role_that_lacks_the_permission(code: str) -> None:
+    """Whichever code it comes with, it is the role in the side's account that must be given the permission."""
+    said = "User: arn:aws:sts::222222222222:assumed-role/Peering/name is not authorized to perform: ec2:CreateTags"
+
+    failure = explain(error(code, said, 403), "create_tags", PLACE)
+
+    assert f"{ROLE} may not ec2:CreateTags in eu-west-1 of account 222222222222." == failure.cause
 
 
 def test_denial_without_a_user_names_the_function() -> None:
@@ -221,7 +249,7 @@ def test_answer_without_code_or_message() -> None:
         EndpointConnectionError(endpoint_url=URL),
         ConnectTimeoutError(endpoint_url=URL),
         ReadTimeoutError(endpoint_url=URL),
-        SSLError(endpoint_url=URL, error="certificate"),
+        SSLError(endpoint_url=URL, error=ValueError("certificate")),
         ResponseParserError("no XML"),
     ],
     ids=lambda failure: type(failure).__name__,
@@ -356,6 +384,25 @@ def test_patience_with_a_connection_that_is_not_found_ends() -> None:
     assert VISIBLE_WITHIN - 2 <= time.now() < VISIBLE_WITHIN
 
 
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "accept_vpc_peering_connection",
+        "modify_vpc_peering_connection_options",
+        "create_tags",
+        "delete_tags",
+        "create_route",
+        "replace_route",
+    ],
+)
+@pytest.mark.parametrize("code", ["InvalidVpcPeeringConnectionID.NotFound", "InvalidVpcPeeringConnectionId.NotFound"])
+def test_every_write_has_this_patience(operation: str, code: str) -> None:
+    """Whichever write comes first meets the gap, and EC2 spells the code in two ways."""
+    client, (_, deadline) = Client(error(code), {"Return": True}), begun()
+
+    assert {"Return": True} == call(client, operation, PLACE, deadline)
+
+
 @pytest.mark.parametrize("operation", ["describe_vpc_peering_connections", "delete_vpc_peering_connection"])
 def test_reads_and_the_deletion_have_no_such_patience(operation: str) -> None:
     """For them, not found is an answer."""
@@ -383,3 +430,14 @@ def test_nothing_is_called_after_the_deadline() -> None:
         call(client, "create_route", PLACE, deadline)
 
     assert [] == client.calls
+
+
+def test_cancelled_while_it_sleeps() -> None:
+    """The answer may leave while a thread waits to repeat its call: that call must not be made any more."""
+    client, (time, _) = Client(THROTTLED), begun()
+    deadline = Deadline(Clock(time.now, lambda _: deadline.cancel()), 300)
+
+    with pytest.raises(NotStabilized):
+        call(client, "create_route", PLACE, deadline)
+
+    assert 1 == len(client.calls)

@@ -64,7 +64,7 @@ def test_check_passes_until_the_end() -> None:
     time, deadline = begun()
     time.sleep(99.9)
     deadline.check("waiting")
-    time.sleep(0.2)
+    time.sleep(deadline.remaining)
     with pytest.raises(NotStabilized) as raised:
         deadline.check("pcx-1 was provisioning")
 

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from functools import partial
 from threading import Barrier
 
@@ -34,9 +33,8 @@ def test_first_failure_is_raised_and_nothing_more_begins() -> None:
         barrier.wait()
         raise ValueError(number)
 
-    tasks: list[Callable[[], None]] = [partial(task, number) for number in range(WORKERS)]
     with pytest.raises(ValueError, match=r"^0$"):
-        run([*tasks, *[partial(begun.append, -1)] * 1000])
+        run([*(partial(task, number) for number in range(WORKERS)), *[partial(begun.append, -1)] * 1000])
 
     assert set(range(WORKERS)) == set(begun) - {-1}
     assert begun.count(-1) < 1000

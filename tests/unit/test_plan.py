@@ -18,6 +18,7 @@ from handler.changes import (
 )
 from handler.errors import AlreadyExists, InvalidRequest, NotFound, PeeringError, ResourceConflict
 from handler.model import (
+    REPLACES,
     Connection,
     Desired,
     End,
@@ -542,6 +543,13 @@ def test_delete_without_an_id_finds_only_the_pair() -> None:
     assert Plan() == plan(absent(), routed(elsewhere))
 
 
+def test_delete_without_an_id_finds_the_living_one() -> None:
+    """EC2 shows an earlier one that is being deleted for a while, perhaps first: it must not hide the one that lives."""
+    earlier = connection(Status.DELETING, connection_id="pcx-earlier")
+
+    assert [DeleteConnection(PCX)] == changes(absent(), observed(earlier, connection()))
+
+
 def test_delete_by_id_is_never_widened_to_the_pair() -> None:
     """After a re-creation the clean-up of the old id has the properties of the living one, which must survive."""
     living = connection(connection_id="pcx-new")
@@ -611,3 +619,50 @@ def test_delete_ignores_conflicts_and_bad_rules() -> None:
     wanted = desired(present=False, connection_id=PCX, routes=rule)
 
     assert [DeleteConnection(PCX)] == changes(wanted, routed(connection(), target="igw-1", blocks=(PEER_BLOCK,)))
+
+
+# The rollback of a replacement, in a process that has recorded nothing
+
+OLD_ENDS = (ENDS[0], End("vpc-old", "222222222222", "eu-west-1"))
+
+
+def test_replacement_tells_what_it_replaces() -> None:
+    """The new connection carries the id of the one whose place it takes: memory that outlives every process."""
+    create = changes(desired(connection_id="pcx-old"), observed())[0]
+
+    assert CreateConnection({**NAME, **OWNER.tags, REPLACES: "pcx-old"}) == create
+
+
+@pytest.mark.parametrize(
+    ("status", "owner", "block", "expected"),
+    [
+        (Status.ACTIVE, OWNER, PEER_BLOCK, ReplaceRoute(key(), former=PCX, target="pcx-old")),
+        (Status.ACTIVE, OWNER, "10.8.4.0/24", ReplaceRoute(key(), former=PCX, target="pcx-old")),
+        (Status.ACTIVE, OWNER, "10.99.0.0/16", DeleteRoute(key())),
+        (Status.ACTIVE, STRANGER, PEER_BLOCK, DeleteRoute(key())),
+        (Status.DELETED, OWNER, PEER_BLOCK, DeleteRoute(key())),
+        (Status.DELETING, OWNER, PEER_BLOCK, DeleteRoute(key())),
+    ],
+    ids=["same block", "part", "other block", "stranger's", "deleted", "deleting"],
+)
+def test_delete_of_a_replacement_gives_routes_back_without_a_record(
+    status: Status, owner: Owner, block: str, expected: Change
+) -> None:
+    """The old connection lives on after the rollback: it gets what leads into its VPC, and nothing else does."""
+    old = replace(
+        connection(status, connection_id="pcx-old", owner=owner, ends=OLD_ENDS), cidr_blocks={Side.ACCEPTER: (block,)}
+    )
+    new = connection(tags={**NAME, REPLACES: "pcx-old"})
+
+    assert [expected, DeleteConnection(PCX)] == changes(
+        absent(connection_id=PCX), observed(new, old, tables=(table(to(PCX)),))
+    )
+
+
+def test_record_says_more_than_the_tag() -> None:
+    """Where this process has recorded what it did, a route that was made, not moved, is not given to the old one."""
+    old = replace(connection(connection_id="pcx-old", ends=OLD_ENDS), cidr_blocks={Side.ACCEPTER: (PEER_BLOCK,)})
+    new = connection(tags={**NAME, REPLACES: "pcx-old"})
+    world = observed(new, old, tables=(table(to(PCX)),), records=(RouteRecord(key(), PCX),))
+
+    assert [DeleteRoute(key()), DeleteConnection(PCX)] == changes(absent(connection_id=PCX), world)

@@ -1,3 +1,4 @@
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any, Final
 
@@ -22,14 +23,14 @@ def given(**more: object) -> dict[str, Any]:
     return {key: value for key, value in {**LEAST, **more}.items() if value is not None}
 
 
-def problems(home: Home = HOME, **more: object) -> str:
+def problems(home: Home = HOME, /, **more: object) -> str:
     """Return all that is reported about properties."""
     with pytest.raises(InvalidRequest) as raised:
         parse(given(**more), home)
     return raised.value.cause.removesuffix(".")
 
 
-def about(name: str, home: Home = HOME, **more: object) -> str:
+def about(name: str, home: Home = HOME, /, **more: object) -> str:
     """Return all that is reported about one property, where nothing else is wrong."""
     told = problems(home, **more)
     assert told.startswith(name)
@@ -115,6 +116,37 @@ def test_accounts(more: dict[str, str], account: str, peer_account: str) -> None
     assert (account, peer_account) == (properties.account(HOME), properties.peer_account(HOME))
 
 
+@pytest.mark.parametrize("present", [True, False])
+def test_defaults(present: bool) -> None:
+    """What is not asked for is decided in one place: nothing is managed but the connection itself."""
+    owner = Owner("stack", "Peering", "installation")
+    end, peer_end = End(VPC, "111111111111", "us-east-1"), End(PEER_VPC, "111111111111", "us-east-1")
+
+    assert Desired(owner, DesiredSide(end), DesiredSide(peer_end), present=present) == desire(
+        parse(LEAST, HOME), HOME, owner, present=present
+    )
+
+
+@pytest.mark.parametrize(
+    ("peer_tags", "expected"), [(None, {"Team": "1"}), ([], {}), (tags("Other"), {"Other": "1"})], ids=str
+)
+def test_peer_tags_are_tags_unless_given(peer_tags: list[dict[str, str]] | None, expected: dict[str, str]) -> None:
+    """Most people want the same tags on both sides; an empty list is a wish too."""
+    raw = given(**OTHER_ACCOUNT, Tags=tags("Team"), PeerTags=peer_tags)
+    wanted = desire(parse(raw, HOME), HOME, Owner("stack", "Peering", "installation"))
+
+    assert ({"Team": "1"}, expected) == (wanted.requester.tags, wanted.accepter.tags)
+
+
+@pytest.mark.parametrize(("more", "managed"), [({}, False), ({"PeerTags": tags("Team")}, True)])
+def test_accepter_left_alone_is_so_desired(more: dict[str, object], managed: bool) -> None:
+    """The plan learns from the desired state alone that the other party accepts."""
+    properties = parse(given(**OTHER_ACCOUNT, AutoAccept="false", **more), HOME)
+    wanted = desire(properties, HOME, Owner("stack", "Peering", "installation"))
+
+    assert (False, True, managed) == (wanted.auto_accept, wanted.requester.managed, wanted.accepter.managed)
+
+
 def test_regions_follow_each_other() -> None:
     """Without PeerRegion the accepter is where the requester is, not where the stack is."""
     properties = parse(given(Region="us-west-2"), HOME)
@@ -188,11 +220,6 @@ def test_every_problem_is_told_at_once() -> None:
         ("Routes", {"OnConflict": "skip"}, ".OnConflict 'skip' is unknown; use Fail or Skip or Replace"),
         ("Routes", {"DestinationCidrBlocks": ["ten"]}, ".DestinationCidrBlocks[0] 'ten' is no CIDR block; write one"),
         ("PeerRoutes", {"ExcludeCidrBlocks": ["10.0.0.0/33"]}, ".ExcludeCidrBlocks[0] '10.0.0.0/33' is no CIDR block"),
-        (
-            "PeerRoutes",
-            {"DestinationCidrBlocks": ["169.254.169.0/24"]},
-            ".DestinationCidrBlocks[0] 169.254.169.0/24 is reserved by EC2; leave it out",
-        ),
     ],
 )
 def test_wrong_value(name: str, value: object, told: str) -> None:
@@ -270,6 +297,81 @@ def test_cidr_blocks_are_canonicalised(written: str, expected: str) -> None:
 
     assert routes is not None
     assert [expected] == routes.destination_cidr_blocks == routes.exclude_cidr_blocks
+
+
+@pytest.mark.parametrize("value", ["yes", "no", "on", "1", "TRUE", "False", "true ", "", 1, 0, 1.0, ["true"], {}])
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("AutoAccept",),
+        ("AllowDnsResolutionFromRemoteVpc",),
+        ("PeerAllowDnsResolutionFromRemoteVpc",),
+        ("Routes", "AllRouteTables"),
+        ("PeerRoutes", "MainRouteTable"),
+    ],
+    ids=".".join,
+)
+def test_no_boolean(path: tuple[str, ...], value: object) -> None:
+    """A value that is guessed to be true or false accepts a peering, or opens a route, that nobody asked for."""
+    raw = {**LEAST, path[0]: {path[1]: value} if path[1:] else value}
+
+    with pytest.raises(InvalidRequest) as raised:
+        parse(raw, HOME)
+
+    assert f"{'.'.join(path)} {value!r} is no boolean; use true or false." == raised.value.cause
+
+
+@pytest.mark.parametrize(
+    "written", ["", " ", "ten", "10", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0/16", "10.0.0.256/24", " 10.0.0.0/8"]
+)
+@pytest.mark.parametrize("key", ["DestinationCidrBlocks", "ExcludeCidrBlocks"])
+def test_no_cidr_block(key: str, written: str) -> None:
+    """The item is named: a list may have a hundred of them."""
+    rule = {"AllRouteTables": "true", key: ["10.8.0.0/16", written]}
+
+    assert f"{written!r} is no CIDR block; write one like 10.1.0.0/16" == about(f"Routes.{key}[1]", Routes=rule)
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("169.254.168.0/22", "169.254.168.0/22"),
+        ("169.254.169.254/32", "169.254.169.254/32"),
+        ("169.254.169.254/24", "169.254.169.0/24"),
+        ("fd00:ec2::/32", "fd00:ec2::/32"),
+        ("FD00:0EC2::254/128", "fd00:ec2::254/128"),
+    ],
+)
+def test_reserved_block(written: str, told: str) -> None:
+    """EC2 refuses a route to its own services, or to a part of them, with a code that does not say so."""
+    rule = {"AllRouteTables": "true", "DestinationCidrBlocks": [written]}
+
+    assert f"{told} is reserved by EC2; leave it out" == about("PeerRoutes.DestinationCidrBlocks[0]", PeerRoutes=rule)
+
+
+@pytest.mark.parametrize("written", ["169.254.164.0/22", "169.254.0.0/16", "fd00:ec3::/32", "::/0"])
+def test_neighbour_of_a_reserved_block(written: str) -> None:
+    """What lies beside a reserved block, or is wider, is taken as EC2 takes it."""
+    rule = {"AllRouteTables": "true", "DestinationCidrBlocks": [written]}
+    routes = parse(given(Routes=rule), HOME).routes
+
+    assert routes is not None
+    assert [written] == routes.destination_cidr_blocks
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"PeerOwnerId": "\N{ARABIC-INDIC DIGIT TWO}" * 12},
+        {"PeerRoleArn": PEER_ROLE.replace("2" * 12, "\N{ARABIC-INDIC DIGIT TWO}" * 12)},
+        {"PeerRoleArn": f"{PEER_ROLE}\N{LATIN SMALL LETTER E WITH ACUTE}"},
+        {**OTHER_ACCOUNT, "PeerExternalId": "\N{LATIN SMALL LETTER E WITH ACUTE}" * 8},
+    ],
+    ids=["account", "role's account", "role's name", "external id"],
+)
+def test_letters_and_digits_are_ascii(more: dict[str, str]) -> None:
+    """AWS knows no others, and would refuse them only after the first calls."""
+    assert "is not an" in problems(**more) or "is not the ARN" in problems(**more)
 
 
 @pytest.mark.parametrize("name", ["VpcId", "PeerVpcId"])
@@ -350,10 +452,14 @@ def test_wrong_value_is_told_once(name: str, more: dict[str, object], told: str)
     assert f"{name} {more[name]!r} {told}" == problems(**more)
 
 
-def test_role_of_another_partition() -> None:
+@pytest.mark.parametrize(("home", "partition"), [(HOME, "aws-cn"), (HOME, "aws-us-gov"), (CHINA, "aws")])
+@pytest.mark.parametrize("prefix", ["", "Peer"])
+def test_role_of_another_partition(prefix: str, home: Home, partition: str) -> None:
     """Peering does not cross partitions."""
-    assert "is not of partition aws; peering does not cross partitions" == about(
-        "PeerRoleArn", PeerRoleArn=PEER_ROLE.replace("aws", "aws-cn")
+    role = PEER_ROLE.replace("aws", partition).replace("2" * 12, home.account)
+
+    assert f"is not of partition {home.partition}; peering does not cross partitions" == about(
+        f"{prefix}RoleArn", home, **{f"{prefix}RoleArn": role}
     )
 
 
@@ -393,9 +499,10 @@ def test_regions_are_those_of_the_partition() -> None:
             "key 'aws:cloudformation:stack-id' has a reserved prefix; choose another",
         ),
         (tags("vpc-peering:stack-id"), "key 'vpc-peering:stack-id' has a reserved prefix; choose another"),
+        (tags("AWS:one"), "key 'AWS:one' has a reserved prefix; choose another"),
         (tags(*map(str, range(MAX_TAGS + 1))), "are 46; EC2's 50 leave room for 45"),
     ],
-    ids=["twice", "empty key", "long key", "long value", "aws:", "owner tags", "too many"],
+    ids=["twice", "empty key", "long key", "long value", "aws:", "owner tags", "AWS:", "too many"],
 )
 @pytest.mark.parametrize("name", ["Tags", "PeerTags"])
 def test_tags_beyond_the_limits(name: str, given_tags: list[dict[str, str]], told: str) -> None:
@@ -424,6 +531,24 @@ def test_tags_that_disagree_in_one_set() -> None:
     assert "disagree with Tags about 'Team'; in one account and Region both sides share one set" == about(
         "PeerTags", Tags=tags("Team"), PeerTags=tags("Team", value="2")
     )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"Region": "US East", "PeerRegion": "us-east-1"},
+        {"PeerRegion": "EU West"},
+        {"PeerRegion": "eu-wset-1"},
+        {"PeerOwnerId": "222"},
+        {"RoleArn": "Peering", "PeerOwnerId": "111111111111"},
+        {"PeerRoleArn": "Peering"},
+        {"Tags": [*tags("Team", value="2"), *tags("aws:one")]},
+    ],
+    ids=str,
+)
+def test_tags_are_not_compared_where_the_place_is_wrong(more: dict[str, object]) -> None:
+    """Whether both sides share one set is not known then, and a second message might be false."""
+    assert "PeerTags" not in problems(**{"Tags": tags("Team"), "PeerTags": tags("Team", value="2"), **more})
 
 
 @pytest.mark.parametrize("more", [OTHER_ACCOUNT, {"PeerRegion": "eu-west-1"}], ids=["account", "Region"])
@@ -561,6 +686,7 @@ def test_salvage_keeps_what_is_right(ended: dict[str, str]) -> None:
         {"Tags": [{"Kee": "Team"}]},
         {"Region": "us-esat-1"},
         {"PeerRegion": "nowhere"},
+        {"PeerRegion": "eu-wset-1"},
         {"Zzz": {"deep": ["x"]}},
         {"RoleArn": "Peering"},
         {"OnExistingConnection": "Adopt"},
@@ -576,11 +702,25 @@ def test_salvage_drops_what_is_wrong_whole(wrong: dict[str, object]) -> None:
     assert parse(LEAST, HOME) == salvage(given(**wrong), HOME)
 
 
-def test_salvage_ignores_an_unknown_key_of_a_tag() -> None:
+@pytest.mark.parametrize("name", ["Tags", "PeerTags"])
+@pytest.mark.parametrize(
+    "keys",
+    [["Team"], ["Team", "Team"], ["aws:one"], ["k" * 128], [""]],
+    ids=["else right", "twice", "reserved", "long key", "empty key"],
+)
+def test_salvage_ignores_an_unknown_key_of_a_tag(keys: list[str], name: str) -> None:
     """An unknown key is ignored at Delete wherever it stands: a Delete that fails over it would block the stack."""
-    properties = salvage(given(Tags=[{"Key": "Team", "Value": "net", "Extra": "x"}]), HOME)
+    wrong = [{"Key": key, "Value": "net", "PropagateAtLaunch": "true"} for key in keys]
 
-    assert VPC == properties.vpc_id
+    assert VPC == salvage(given(**{name: wrong}), HOME).vpc_id
+
+
+def test_wrong_tag_with_an_unknown_key() -> None:
+    """A list copied from an Auto Scaling group has both: pydantic checks values only where all keys are known."""
+    told = problems(Tags=[{"Key": "aws:one", "Value": "1", "PropagateAtLaunch": "true"}])
+
+    assert told.startswith("Tags[0].PropagateAtLaunch is unknown; known are Key, Value")
+    assert told.endswith("Tags key 'aws:one' has a reserved prefix; choose another")
 
 
 def test_salvage_ignores_unknown_keys_of_a_rule() -> None:
@@ -588,6 +728,15 @@ def test_salvage_ignores_unknown_keys_of_a_rule() -> None:
     properties = salvage(given(Routes={"RouteTableIds": [TABLE], "Unknown": "x"}), HOME)
 
     assert RouteRule((TABLE,)) == (properties.routes and properties.routes.rule())
+
+
+def test_event_stays_as_it_came() -> None:
+    """It is read again for the log and the response: what is left out is left out of a copy."""
+    raw = given(Routes={"RouteTableIds": [TABLE], "Unknown": "x"}, Tags=[{"Key": "Team", "Extra": "x"}], Zzz="x")
+    before = deepcopy(raw)
+    salvage(raw, HOME)
+
+    assert before == raw
 
 
 def test_salvage_of_nothing() -> None:

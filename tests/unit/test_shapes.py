@@ -138,10 +138,28 @@ def test_route(shape: dict[str, str], expected: Route) -> None:
 
 def test_every_target_of_ec2_is_known() -> None:
     """A target that is not read would show as none: a conflict without a name, and a route that cannot be put back."""
-    members = set(botocore.session.get_session().get_service_model("ec2").shape_for("Route").members)  # type: ignore[attr-defined]
+    model = botocore.session.get_session().get_service_model("ec2")
+    members = set(model.shape_for("Route").members)  # type: ignore[attr-defined]  # it has this shape
     others = {"DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId", "State", "Origin"}
 
     assert set() == members - others - {"InstanceOwnerId", "IpAddress"} - set(TARGETS.values())
+
+
+def test_every_target_can_be_put_back() -> None:
+    """A target that was read must be one that ReplaceRoute takes, by the same member."""
+    model = botocore.session.get_session().get_service_model("ec2")
+
+    assert set() == set(TARGETS.values()) - set(model.operation_model("ReplaceRoute").input_shape.members)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("member", sorted(set(TARGETS.values())))
+def test_target_of_a_route(member: str) -> None:
+    """A conflict is told with the present target, whatever kind it is."""
+    shape = {"DestinationCidrBlock": "10.8.0.0/16", member: "the-target"}
+
+    assert (Route("10.8.0.0/16", "the-target"),) == shapes.route_table(
+        {"RouteTableId": "rtb-1", "Routes": [shape]}
+    ).routes
 
 
 @pytest.mark.parametrize(
@@ -151,7 +169,17 @@ def test_every_target_of_ec2_is_known() -> None:
         ("igw-1", {"GatewayId": "igw-1"}),
         ("vgw-1", {"GatewayId": "vgw-1"}),
         ("tgw-1", {"TransitGatewayId": "tgw-1"}),
+        ("nat-1", {"NatGatewayId": "nat-1"}),
+        ("eni-1", {"NetworkInterfaceId": "eni-1"}),
+        ("i-1", {"InstanceId": "i-1"}),
+        ("eigw-1", {"EgressOnlyInternetGatewayId": "eigw-1"}),
+        ("lgw-1", {"LocalGatewayId": "lgw-1"}),
+        ("cagw-1", {"CarrierGatewayId": "cagw-1"}),
         ("vpce-1", {"VpcEndpointId": "vpce-1"}),
+        (
+            "arn:aws:odb:us-east-1:111111111111:odb-network/odbnet_1",
+            {"OdbNetworkArn": "arn:aws:odb:us-east-1:111111111111:odb-network/odbnet_1"},
+        ),
         (
             "arn:aws:networkmanager::111111111111:core-network/core-network-1",
             {"CoreNetworkArn": "arn:aws:networkmanager::111111111111:core-network/core-network-1"},
