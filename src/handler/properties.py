@@ -103,9 +103,12 @@ def _boolean(value: object) -> bool:
 
 def _cidr_block(value: str) -> str:
     try:
-        block = canonical(value)
+        # Python also takes an address alone, a netmask, and an IPv6 zone; EC2 does not.
+        block = canonical(value) if re.fullmatch(r"[0-9a-fA-F.:]+/\d+", value, re.ASCII) else None
     except ValueError:
-        raise _wrong(f"{value!r} is no CIDR block; write one like 10.1.0.0/16") from None
+        block = None
+    if block is None:
+        raise _wrong(f"{value!r} is no CIDR block; write one like 10.1.0.0/16")
     if any(inside(block, reserved) for reserved in RESERVED_BLOCKS):
         raise _wrong(f"{block} is reserved by EC2; leave it out")
     return block
