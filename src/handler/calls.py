@@ -31,7 +31,7 @@ VISIBLE_WITHIN: Final = 60.0
 THROTTLED: Final = frozenset({"requestlimitexceeded", "throttling", "throttlingexception", "concurrenttagaccess"})
 DENIED: Final = frozenset(
     {"unauthorizedoperation", "accessdenied", "accessdeniedexception", "authfailure", "optinrequired", "expiredtoken"}
-    | {"invalidclienttokenid", "requestexpired", "unrecognizedclientexception", "tagpolicyviolation"}
+    | {"invalidclienttokenid", "requestexpired", "unrecognizedclientexception"}
 )
 CONNECTION_NOT_FOUND: Final = "invalidvpcpeeringconnectionid.notfound"
 

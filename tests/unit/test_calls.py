@@ -63,7 +63,7 @@ THROTTLED = error("RequestLimitExceeded", status=503)
         ("OptInRequired", 401, AccessDenied),
         ("ExpiredToken", 403, AccessDenied),
         ("InvalidClientTokenId", 403, AccessDenied),
-        ("TagPolicyViolation", 400, AccessDenied),
+        ("TagPolicyViolation", 400, InvalidRequest),
         ("VpcPeeringConnectionAlreadyExists", 400, AlreadyExists),
         ("RouteAlreadyExists", 400, ResourceConflict),
         ("RouteLimitExceeded", 400, ServiceLimitExceeded),

@@ -544,7 +544,7 @@ def test_delete_without_an_id_finds_only_the_pair() -> None:
 
 
 def test_delete_without_an_id_finds_the_living_one() -> None:
-    """EC2 shows an earlier one that is being deleted for a while, perhaps first: it must not hide the one that lives."""
+    """EC2 shows one that is being deleted for a while, perhaps first: it must not hide the one that lives."""
     earlier = connection(Status.DELETING, connection_id="pcx-earlier")
 
     assert [DeleteConnection(PCX)] == changes(absent(), observed(earlier, connection()))

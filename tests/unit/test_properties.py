@@ -323,8 +323,10 @@ def test_no_boolean(path: tuple[str, ...], value: object) -> None:
 
 @pytest.mark.parametrize(
     "written",
-    ["", " ", "ten", "10", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0/16", "10.0.0.256/24", " 10.0.0.0/8"]
-    + ["10.0.0.0", "10.0.0.0/255.255.0.0", "fe80::1%eth0/64"],
+    [
+        *("", " ", "ten", "10", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0/16", "10.0.0.256/24", " 10.0.0.0/8"),
+        *("10.0.0.0", "10.0.0.0/255.255.0.0", "fe80::1%eth0/64"),
+    ],
 )
 @pytest.mark.parametrize("key", ["DestinationCidrBlocks", "ExcludeCidrBlocks"])
 def test_no_cidr_block(key: str, written: str) -> None:
