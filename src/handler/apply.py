@@ -14,10 +14,11 @@ from handler.changes import (
     TagConnection,
     UntagConnection,
 )
-from handler.errors import NotFound
+from handler.errors import InvalidRequest, NotFound
 from handler.model import RouteKey, RouteRecord, Side
 from handler.observe import Sides
 from handler.parallel import run
+from handler.telemetry import logger
 
 Applied = Callable[[Change], None]
 """Told each change that EC2 has made."""
@@ -94,9 +95,10 @@ def _task(  # noqa: PLR0911  # one return a kind of change
 
 
 def _put_back(change: ReplaceRoute, sides: Sides) -> None:
-    """Give a route back to its former target, or delete it where that is gone."""
+    """Give a route back to its former target, or delete it where that is gone or cannot take it any more."""
     ec2 = sides[change.route.side]
     try:
         ec2.replace_route(change.route, change.target or "")
-    except NotFound:
+    except (NotFound, InvalidRequest) as failure:
+        logger.warning("a route could not be given back", route=str(change.route), reason=failure.reason)
         ec2.delete_route(change.route)

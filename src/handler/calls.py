@@ -32,6 +32,7 @@ THROTTLED: Final = frozenset({"requestlimitexceeded", "throttling", "throttlinge
 DENIED: Final = frozenset(
     {"unauthorizedoperation", "accessdenied", "accessdeniedexception", "authfailure", "optinrequired", "expiredtoken"}
     | {"invalidclienttokenid", "requestexpired", "unrecognizedclientexception"}
+    | {"regiondisabledexception", "blocked", "pendingverification"}
 )
 CONNECTION_NOT_FOUND: Final = "invalidvpcpeeringconnectionid.notfound"
 

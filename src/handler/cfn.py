@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from crhelper import CfnResource
 
 from handler.clock import Clock, Deadline
-from handler.errors import InternalFailure, PeeringError
+from handler.errors import InternalFailure, NotStabilized, PeeringError
 from handler.lifecycle import Lifecycle, Progress, Request
 from handler.response import ATTEMPTS, Undelivered, deliver, encode
 from handler.telemetry import begin, logger, measure, strike
@@ -127,10 +127,20 @@ class PeeringResource(CfnResource):
             return undelivered
         return None
 
+    def _timeout(self) -> None:
+        """Answer for a call that hung beyond our own deadline; crhelper's timer calls this just before the time-out."""
+        self._failure = NotStabilized("a call hung until the function's time-out.", "Deploy again.")
+        super()._timeout()  # type: ignore[misc]  # crhelper's own
+
+    def _answered_id(self, status: str) -> str:
+        """Return the id of the response; that of an Update that failed is always the one that it came with."""
+        failed_update = status == "FAILED" and self._request.request_type == "Update"
+        return (failed_update and self._request.physical_resource_id) or self._progress.physical_id
+
     def _compose(self, status: str, reason: str) -> dict[str, Any]:
         response = {
             "Status": status,
-            "PhysicalResourceId": self._progress.physical_id,
+            "PhysicalResourceId": self._answered_id(status),
             "StackId": self._request.stack_id,
             "RequestId": self._request.request_id,
             "LogicalResourceId": self._request.logical_resource_id,

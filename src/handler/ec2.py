@@ -11,7 +11,7 @@ from botocore.paginate import Paginator, PaginatorModel
 from botocore.waiter import Waiter, WaiterModel
 
 from handler import shapes
-from handler.calls import Place, call
+from handler.calls import CONNECTION_NOT_FOUND, Place, call
 from handler.clock import Deadline, backoff
 from handler.errors import InvalidRequest, NotFound, NotStabilized, PeeringError, ResourceConflict
 from handler.model import Connection, End, Route, RouteKey, RouteTable, Side, Status, Vpc
@@ -101,25 +101,23 @@ class Ec2:
     def delete_connection(self, connection_id: str) -> None:
         """Delete a connection; one that is gone, or going, is fine."""
         gone = {None, *(status for status in Status if not status.live)}
-        try:
-            self._transition("delete_vpc_peering_connection", connection_id, gone)
-        except NotFound:
-            return
+        self._transition("delete_vpc_peering_connection", connection_id, gone)
 
     def _transition(self, operation: str, connection_id: str, done: Collection[Status | None]) -> None:
-        """Make a call that EC2 refuses between two states, such as while it initiates or provisions; those end soon."""
+        """Make a call that EC2 refuses between two states, or while it does not find what it shows; both end soon."""
         pauses = backoff(0.2, 5)
         while True:
             try:
                 self._call(operation, VpcPeeringConnectionId=connection_id)
-            except InvalidRequest as failure:
-                if failure.ec2_code != "invalidstatetransition":
+            except (InvalidRequest, NotFound) as failure:
+                if failure.ec2_code not in {"invalidstatetransition", CONNECTION_NOT_FOUND}:
                     raise
                 seen = self.connection(connection_id)
                 status = seen.status if seen else None
                 if status in done:
                     return
-                if status not in {None, Status.INITIATING_REQUEST, Status.PROVISIONING}:
+                between = {None, Status.INITIATING_REQUEST, Status.PROVISIONING}
+                if status is None if failure.ec2_code == CONNECTION_NOT_FOUND else status not in between:
                     raise
                 self._deadline.pause(next(pauses), f"{connection_id} was {status or 'not visible'} in {self._place}")
             else:

@@ -41,7 +41,7 @@ class PeeringError(Exception):
         """The reason of the FAILED response: at most `REASON_LIMIT` characters, the remedy kept whole."""
         if len(str(self)) <= REASON_LIMIT:
             return str(self)
-        room = REASON_LIMIT - len(f"{self.code}: … {self.remedy}")
+        room = max(0, REASON_LIMIT - len(f"{self.code}: … {self.remedy}"))
         return f"{self.code}: {self.cause[:room].rstrip()}… {self.remedy}"[:REASON_LIMIT]
 
 

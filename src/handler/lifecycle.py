@@ -80,7 +80,12 @@ class Progress:
 
     def planned(self, plan: Plan) -> None:
         """Log a plan that is about to be applied, or refused."""
-        logger.info("plan", changes=[str(change) for change in plan.changes], refusals=[str(r) for r in plan.refusals])
+        logger.info(
+            "plan",
+            counts=plan.counts,
+            changes=[str(change) for change in plan.changes],
+            refusals=[str(r) for r in plan.refusals],
+        )
 
     def identified(self, connection_id: str, *, created: bool) -> None:
         """Take note of the connection, the moment that it is known to be ours."""
@@ -100,7 +105,8 @@ class Progress:
 
     def removed(self, desired: Desired, outcome: Outcome) -> None:
         """Name what a Delete had to leave on the accepter's side."""
-        if desired.accepter.managed and outcome.observed.accepter is None and self.found:
+        unreached = desired.accepter.managed and outcome.observed.accepter is None and self.found
+        if unreached or outcome.refused:
             self.left_behind = True
             end = desired.accepter.end
             logger.warning(
@@ -108,7 +114,7 @@ class Progress:
                 vpc_id=end.vpc_id,
                 account=end.account,
                 region=end.region,
-                routes=[str(r.key) for r in outcome.observed.records if r.key.side is Side.ACCEPTER],
+                reason=outcome.refused.reason if outcome.refused else "the side could not be reached",
             )
 
 
@@ -156,7 +162,8 @@ class Lifecycle:
 
     def _delete(self, request: Request, home: Home, owner: Owner, deadline: Deadline, progress: Progress) -> None:
         properties = salvage(request.resource_properties, home)
-        desired = replace(desire(properties, home, owner), present=False, connection_id=request.connection_id)
+        desired = desire(properties, home, owner, present=False)
+        desired = replace(desired, connection_id=request.connection_id)
         if not all(end.vpc_id for end in desired.ends):
             if request.connection_id is None:
                 logger.info("nothing to delete: with these properties nothing was ever made")

@@ -65,7 +65,9 @@ def _plan_presence(desired: Desired, observed: Observed) -> Plan:
     if connection is None:
         refusals += _overlaps(observed)
     active = desired.auto_accept or (connection is not None and connection.status is Status.ACTIVE)
-    routes = plan_routes(desired, observed, connection) if active and not refusals else RoutePlan()
+    routes = RoutePlan() if refusals else plan_routes(desired, observed, connection)
+    if not active:
+        routes = RoutePlan(refusals=routes.refusals)
     changes = [
         *_plan_connection(desired, observed, connection),
         *(plan_connection_settings(desired, observed, connection, active=active)),

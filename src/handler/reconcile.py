@@ -17,7 +17,7 @@ from handler.changes import (
     UntagConnection,
 )
 from handler.clock import Deadline, backoff
-from handler.errors import AlreadyExists, NotStabilized
+from handler.errors import AccessDenied, AlreadyExists, NotStabilized
 from handler.model import Connection, Desired, Observed, Side, Status
 from handler.observe import Sides, observe
 from handler.parallel import run
@@ -46,11 +46,15 @@ class Witness(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a reconciliation led to; `connection` is None once it is gone."""
+    """What a reconciliation led to; `connection` is None once it is gone.
+
+    `refused` is why the accepter's side kept routes to a connection that was deleted.
+    """
 
     connection: Connection | None
     observed: Observed
     plan: Plan
+    refused: AccessDenied | None = None
 
 
 @dataclass(frozen=True)
@@ -183,16 +187,13 @@ class Reconciler:
         while True:
             seen = run(partial(ec2.connection, connection_id) for ec2 in self.sides.values())
             observed = _with_connections(observed, dict(zip(self.sides, seen, strict=True)))
-            if observed.requester.connection(connection_id) is None:
+            shown = observed.requester.connection(connection_id)
+            if shown and not shown.status.live:
                 raise _ended_meanwhile(desired)
-            missing = list(
-                plan_connection_settings(
-                    desired, observed, observed.requester.connection(connection_id), active=planned.active
-                )
-            )
-            if not missing:
+            missing = list(plan_connection_settings(desired, observed, shown, active=planned.active))
+            if shown and not missing:
                 return observed
-            patience.pause(next(pauses), f"{connection_id} did not show yet: {missing[0]}")
+            patience.pause(next(pauses), f"{connection_id} did not show yet: {missing[0] if missing else 'itself'}")
 
     def _remove(self, desired: Desired, observed: Observed, planned: Plan) -> Outcome:
         connection_id = planned.connection.connection_id if planned.connection else desired.connection_id
@@ -200,12 +201,35 @@ class Reconciler:
             return Outcome(None, observed, planned)
         if planned.connection:
             self.witness.identified(connection_id, created=False)
-        for stage in (Stage.MAKE, Stage.BREAK, Stage.DELETE):
-            apply(planned.of(stage), self.sides, connection_id, self.witness.applied)
+        routes = planned.of(Stage.MAKE, Stage.BREAK)
+        refused = run(partial(self._take_off, side, routes, connection_id) for side in Side)
+        apply(planned.of(Stage.DELETE), self.sides, connection_id, self.witness.applied)
         if planned.connection:
             self.sides[Side.REQUESTER].wait("ConnectionDeleted", connection_id)
         self.registry.forget(desired.owner, connection_id)
-        return Outcome(None, observed, planned)
+        return Outcome(None, observed, planned, refused=next(filter(None, refused), None))
+
+    def _take_off(self, side: Side, routes: tuple[Change, ...], connection_id: str) -> AccessDenied | None:
+        """Take the routes of one side off a connection that is to go.
+
+        The accepter may refuse: the requester alone can delete a connection, and its deletion must not wait for that.
+        """
+        try:
+            apply(
+                [change for change in routes if _side_of(change) is side],
+                self.sides,
+                connection_id,
+                self.witness.applied,
+            )
+        except AccessDenied as failure:
+            if side is Side.REQUESTER:
+                raise
+            return failure
+        return None
+
+
+def _side_of(change: Change) -> Side | None:
+    return change.route.side if isinstance(change, ReplaceRoute | DeleteRoute) else None
 
 
 def _with_connections(observed: Observed, views: Mapping[Side, Connection | None]) -> Observed:

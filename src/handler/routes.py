@@ -63,8 +63,8 @@ def plan_removal(desired: Desired, observed: Observed, connection_id: str) -> It
     wanted = desired_routes(desired, observed, connection)
     recorded = _recorded(observed, connection_id)
     formers = _formers(observed, connection_id)
-    if not recorded and connection:
-        formers = _formers_by_tag(desired, observed, connection, wanted)
+    if connection:
+        formers = {**_formers_by_tag(desired, observed, connection, wanted - recorded), **formers}
     yield from _remove(observed, wanted | recorded, connection_id, formers)
 
 
@@ -192,8 +192,13 @@ def _bad_rules(desired: Desired, observed: Observed, connection: Connection | No
         rule, end, name = desired.side(side).routes, desired.side(side).end, f"{side.prefix}Routes"
         if rule is None:
             continue
-        known = {table.table_id for table in view.tables}
+        known = {table.table_id: table for table in view.tables}
         for table_id in rule.route_table_ids:
+            if table_id in known and known[table_id].gateway:
+                yield InvalidRequest(
+                    f"{name}.RouteTableIds: {table_id} is the table of a gateway.",
+                    "EC2 takes no route to a peering connection there: leave it out.",
+                )
             if table_id not in known:
                 yield NotFound(
                     f"{name}.RouteTableIds: {table_id} is no table of {end.vpc_id} ({end.region}, {end.account}).",

@@ -171,6 +171,20 @@ def test_a_fault_that_does_not_pass_ends_at_the_deadline(world: World, code: str
     assert operations(world.aws.calls).count("AcceptVpcPeeringConnection") < 1200
 
 
+def test_a_delete_that_is_not_found_at_first(world: World) -> None:
+    """NotFound of what Describe shows is EC2's eventual consistency, not an end: the Delete is repeated."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    stack = world.stack()
+    stack.create(world.properties(vpc, peer))
+    world.aws.faults.append(
+        Fault("DeleteVpcPeeringConnection", code="InvalidVpcPeeringConnectionID.NotFound", status=400)
+    )
+
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert [] == world.live(vpc)
+    assert world.time.now() < 5
+
+
 def test_a_connection_that_appears_meanwhile_is_not_taken_for_ours(world: World) -> None:
     """Create silently returns a connection that somebody made since we looked (terraform-provider-aws #27750)."""
     vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")

@@ -162,6 +162,31 @@ def test_route_conflict_replaced_and_put_back(world: World, pair: tuple[Vpc, Vpc
     assert [{}, {"10.8.0.0/16": gateway}] == [world.routes(vpc)[t] for t in vpc.route_table_ids]
 
 
+@pytest.mark.parametrize("code", ["Gateway.NotAttached", "NatGatewayNotFound", "InvalidParameterValue"])
+def test_a_former_target_that_cannot_take_its_route_back(world: World, pair: tuple[Vpc, Vpc], code: str) -> None:
+    """What had the route is detached or gone: the route goes, and the Delete does not fail for it."""
+    vpc, peer = pair
+    table, gateway = vpc.route_table_ids[1], internet_gateway(world, vpc)
+    world.ec2(vpc).create_route(RouteTableId=table, DestinationCidrBlock="10.8.0.0/16", GatewayId=gateway)
+    stack = world.stack()
+    stack.create(world.properties(vpc, peer, Routes={"AllRouteTables": "true", "OnConflict": "Replace"}))
+    world.aws.faults.append(Fault("ReplaceRoute", code=code, status=400))
+
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert [{}, {}] == list(world.routes(vpc).values())
+
+
+def test_a_bad_rule_of_a_request_left_pending(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """A table that does not exist is refused at once, not weeks later when the other party accepts."""
+    rule = {"RouteTableIds": ["rtb-0123456789abcdef0"]}
+
+    with world.counted() as calls:
+        reason = _refused(world, world.properties(*pair, AutoAccept="false", Routes=rule))
+
+    assert reason.startswith("NotFound: Routes.RouteTableIds: rtb-0123456789abcdef0 is no table of vpc-")
+    assert [] == writes(calls)
+
+
 @pytest.mark.parametrize("reverse", [False, True])
 def test_a_pair_that_somebody_peered_already(world: World, pair: tuple[Vpc, Vpc], reverse: bool) -> None:
     """In either direction the existing connection is named, and is neither taken over nor touched."""

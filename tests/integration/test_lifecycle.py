@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from local.strict import Fault
@@ -250,6 +252,31 @@ def test_delete_converges_without_the_accepters_role(world: World) -> None:
     assert "deleted" == world.status(vpc, pcx)
     assert {} == world.routes(vpc)[vpc.route_table_ids[0]]
     assert {"10.0.0.0/16": pcx} == world.routes(peer)[peer.route_table_ids[0]]
+
+
+def test_delete_converges_where_the_accepter_keeps_its_routes(world: World) -> None:
+    """The role may read but not delete routes any more: that must not keep the stack from being deleted."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    stack = world.stack()
+    pcx = stack.create(world.properties(vpc, peer))["PhysicalResourceId"]
+    denied = Fault("DeleteRoute", code="UnauthorizedOperation", status=403, account=peer.account)
+    world.aws.faults.extend(replace(denied) for _ in peer.route_table_ids)
+
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert "deleted" == world.status(vpc, pcx)
+    assert [{}, {}] == list(world.routes(vpc).values())
+
+
+@pytest.mark.parametrize("code", ["RegionDisabledException", "Blocked", "PendingVerification"])
+def test_delete_converges_without_the_accepters_account(world: World, code: str) -> None:
+    """An account that was suspended, or that switched the Region off, counts as one whose role is gone."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    stack = world.stack()
+    pcx = stack.create(world.properties(vpc, peer))["PhysicalResourceId"]
+    world.aws.faults.append(Fault("AssumeRole", code=code, status=403))
+
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert "deleted" == world.status(vpc, pcx)
 
 
 def test_two_resources_of_one_stack_do_not_meet(world: World) -> None:

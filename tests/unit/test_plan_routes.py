@@ -91,6 +91,15 @@ def test_missing_table_is_refused() -> None:
     )
 
 
+def test_gateways_table_named_by_id_is_refused() -> None:
+    """EC2 would refuse the route after the connection was made."""
+    edge = table(table_id="rtb-edge", gateway=True)
+
+    (refusal,) = plan(desired(routes=RouteRule(("rtb-edge",))), observed(tables=(edge,))).refusals
+
+    assert "Routes.RouteTableIds: rtb-edge is the table of a gateway." == refusal.cause
+
+
 def test_missing_table_of_the_accepter_is_refused_with_its_property() -> None:
     """The message names the property that is to be changed."""
     (refusal,) = plan(desired(peer_routes=RouteRule(("rtb-x",))), observed()).refusals
