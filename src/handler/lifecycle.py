@@ -13,7 +13,7 @@ from handler.clock import Deadline
 from handler.desire import desire
 from handler.ec2 import Ec2
 from handler.errors import AccessDenied, InvalidRequest, PeeringError
-from handler.model import Desired, Owner, Side
+from handler.model import REPLACES, Desired, Owner, Side
 from handler.parallel import run
 from handler.plan import Plan
 from handler.properties import Home, Properties, parse, salvage
@@ -152,6 +152,7 @@ class Lifecycle:
             if previous.accepter.managed and previous.ends == desired.ends and properties.reaches_accepter(home):
                 # What the old properties made on the accepter's side is taken back, though nothing new is asked there.
                 desired = replace(desired, accepter=replace(desired.accepter, managed=True))
+            self._remove_remnant(salvage(request.old_resource_properties, home), desired, deadline, progress)
         sides = self._open(properties, desired, deadline)
         reconciler = Reconciler(sides, self.registry, deadline, progress)
         if request.request_type == "Create":
@@ -159,6 +160,32 @@ class Lifecycle:
         else:
             outcome = _reconcile_or_undo(reconciler, desired, request, progress)
         progress.reached(desired, outcome)
+
+    def _remove_remnant(
+        self, old_properties: Properties, desired: Desired, deadline: Deadline, progress: Progress
+    ) -> None:
+        """Remove what a replacement left that failed and could not be taken back.
+
+        The rollback then comes as an Update from the pair that failed, still with the id that was to be replaced. A
+        connection of ours between that pair which names this id as its predecessor is the remnant; its routes go back.
+        """
+        previous = desired.previous
+        if previous is None or previous.ends == desired.ends or desired.connection_id is None:
+            return
+        access = Access("", previous.requester.end, old_properties.role_arn, old_properties.external_id)
+        try:
+            requester = self._open_side(desired, Side.REQUESTER, access, deadline)
+            between = requester.connections_between([end.vpc_id for end in previous.ends]) if requester else ()
+        except AccessDenied as failure:
+            logger.warning("the old role cannot look for a failed replacement", reason=failure.reason)
+            return
+        for connection in between:
+            named = connection.status.live and connection.tags.get(REPLACES) == desired.connection_id
+            if named and connection.ends == previous.ends and desired.owner.owns(connection):
+                logger.warning("a failed replacement is taken back", new_connection_id=connection.connection_id)
+                doomed = replace(previous, present=False, connection_id=connection.connection_id)
+                sides = self._open(old_properties, doomed, deadline)
+                Reconciler(sides, self.registry, deadline, progress).reconcile(doomed)
 
     def _delete(self, request: Request, home: Home, owner: Owner, deadline: Deadline, progress: Progress) -> None:
         properties = salvage(request.resource_properties, home)

@@ -118,6 +118,36 @@ def test_a_replacement_that_fails_half_way_is_taken_back(peered: Peered, operati
     peered.assert_as_before()
 
 
+@pytest.mark.parametrize("sandbox", ["same", "another"])
+def test_what_could_not_be_taken_back_goes_with_the_rollback(peered: Peered, sandbox: str) -> None:
+    """The replacement fails, and so does its taking back: the rollback's Update finds the remnant by its tag."""
+    denied = Fault("ModifyVpcPeeringConnectionOptions", code="UnauthorizedOperation", status=403)
+    back = Fault("ReplaceRoute", code="UnauthorizedOperation", status=403, nth=2)
+    peered.world.aws.faults.extend([denied, back])
+    changed = {**peered.new, "AllowDnsResolutionFromRemoteVpc": "true"}
+    failed = peered.stack.update(changed)
+    assert ("FAILED", peered.old_id) == (failed["Status"], failed["PhysicalResourceId"])
+    assert 2 == len(peered.world.live(peered.vpc))
+    if sandbox == "another":
+        peered.stack.resource = peered.world.resource()
+
+    rolled_back = peered.stack.send(
+        "Update", peered.old, PhysicalResourceId=peered.old_id, OldResourceProperties=changed
+    )
+
+    assert ("SUCCESS", peered.old_id) == (rolled_back["Status"], rolled_back["PhysicalResourceId"])
+    peered.assert_as_before()
+
+
+def test_a_replacement_does_not_need_the_role_of_the_old_side(peered: Peered) -> None:
+    """The old role may be gone, which can be the very reason of the update."""
+    gone = {**peered.old, "RoleArn": "arn:aws:iam::111111111111:role/gone"}
+
+    response = peered.stack.send("Update", peered.new, PhysicalResourceId=peered.old_id, OldResourceProperties=gone)
+
+    assert "SUCCESS" == response["Status"]
+
+
 def test_a_replacement_that_is_refused_changes_nothing(peered: Peered) -> None:
     """A refusal comes before the first write, and names the old id."""
     blocked = peered.world.peer_vpc("overlapping", "10.0.128.0/17")
