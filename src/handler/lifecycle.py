@@ -147,12 +147,13 @@ class Lifecycle:
         properties = parse(request.resource_properties, home)
         desired = desire(properties, home, owner)
         if request.request_type == "Update":
-            previous = desire(salvage(request.old_resource_properties, home), home, owner)
+            old_properties = salvage(request.old_resource_properties, home)
+            previous = desire(old_properties, home, owner)
             desired = replace(desired, previous=previous, connection_id=request.connection_id)
             if previous.accepter.managed and previous.ends == desired.ends and properties.reaches_accepter(home):
                 # What the old properties made on the accepter's side is taken back, though nothing new is asked there.
                 desired = replace(desired, accepter=replace(desired.accepter, managed=True))
-            self._remove_remnant(salvage(request.old_resource_properties, home), desired, deadline, progress)
+            self._remove_remnant(old_properties, desired, deadline, progress)
         sides = self._open(properties, desired, deadline)
         reconciler = Reconciler(sides, self.registry, deadline, progress)
         if request.request_type == "Create":
@@ -174,14 +175,14 @@ class Lifecycle:
             return
         access = Access("", previous.requester.end, old_properties.role_arn, old_properties.external_id)
         try:
-            requester = self._open_side(desired, Side.REQUESTER, access, deadline)
-            between = requester.connections_between([end.vpc_id for end in previous.ends]) if requester else ()
+            requester = self.sessions.open(access, _session_name(desired.owner), deadline)
+            between = requester.connections_between([end.vpc_id for end in previous.ends])
         except AccessDenied as failure:
             logger.warning("the old role cannot look for a failed replacement", reason=failure.reason)
             return
         for connection in between:
             named = connection.status.live and connection.tags.get(REPLACES) == desired.connection_id
-            if named and connection.ends == previous.ends and desired.owner.owns(connection):
+            if named and previous.owns(connection):
                 logger.warning("a failed replacement is taken back", new_connection_id=connection.connection_id)
                 doomed = replace(previous, present=False, connection_id=connection.connection_id)
                 sides = self._open(old_properties, doomed, deadline)
@@ -224,14 +225,17 @@ class Lifecycle:
         return {side: ec2 for side, ec2 in zip(accesses, opened, strict=True) if ec2}
 
     def _open_side(self, desired: Desired, side: Side, access: Access, deadline: Deadline) -> Ec2 | None:
-        name = session_name(desired.owner.stack_id, desired.owner.logical_id)
         try:
-            return self.sessions.open(access, name, deadline)
+            return self.sessions.open(access, _session_name(desired.owner), deadline)
         except AccessDenied as failure:
             if desired.present or side is Side.REQUESTER:
                 raise
             logger.warning("the accepter's side cannot be reached", reason=failure.reason)
             return None
+
+
+def _session_name(owner: Owner) -> str:
+    return session_name(owner.stack_id, owner.logical_id)
 
 
 def _reconcile_or_undo(reconciler: Reconciler, desired: Desired, request: Request, progress: Progress) -> Outcome:

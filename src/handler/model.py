@@ -172,6 +172,10 @@ class Desired:
         """The pair: the requester's end, the accepter's end."""
         return self.requester.end, self.accepter.end
 
+    def owns(self, connection: "Connection") -> bool:
+        """Tell whether a connection is this resource's: of this very pair, with its owner tags."""
+        return connection.ends == self.ends and self.owner.owns(connection)
+
     @property
     def shared_tags(self) -> bool:
         """Whether both sides see one set of tags: EC2 keeps one set an account and Region."""

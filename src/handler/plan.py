@@ -97,7 +97,7 @@ def _plan_absence(desired: Desired, observed: Observed) -> Plan:
 
 
 def _ours(desired: Desired, observed: Observed) -> Connection | None:
-    ours = [c for c in _pair(desired, observed) if c.ends == desired.ends and desired.owner.owns(c)]
+    ours = [c for c in _pair(desired, observed) if desired.owns(c)]
     return min(ours, key=lambda c: c.status is not Status.ACTIVE, default=None)
 
 
@@ -114,7 +114,7 @@ def _to_delete(desired: Desired, observed: Observed) -> Connection | None:
     old id has the same properties as the living one.
     """
     if desired.connection_id is None:
-        candidates = [c for c in observed.requester.connections if c.ends == desired.ends and desired.owner.owns(c)]
+        candidates = [c for c in observed.requester.connections if desired.owns(c)]
     else:
         candidates = [c for c in observed.requester.connections if c.connection_id == desired.connection_id]
     ending = [c for c in candidates if c.status.live or c.status is Status.DELETING]
@@ -150,7 +150,7 @@ def _missing_vpcs(desired: Desired, observed: Observed) -> Iterator[PeeringError
 
 def _foreign_connections(desired: Desired, observed: Observed) -> Iterator[PeeringError]:
     for connection in _pair(desired, observed):
-        if connection.ends == desired.ends and desired.owner.owns(connection):
+        if desired.owns(connection):
             continue
         if connection.connection_id == desired.connection_id and connection.ends != desired.ends:
             yield AlreadyExists(

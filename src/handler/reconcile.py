@@ -148,10 +148,10 @@ class Reconciler:
         """
         seen: Connection | None = connection
         patience, pauses = self.deadline.within(TAGS_SHOW_WITHIN), backoff(0.2, 2)
-        while not (seen and seen.ends == desired.ends and desired.owner.owns(seen)) and patience.remaining > 0:
+        while not (seen and desired.owns(seen)) and patience.remaining > 0:
             self.deadline.clock.sleep(next(pauses))
             seen = self.sides[Side.REQUESTER].connection(connection.connection_id)
-        if seen and seen.ends == desired.ends and desired.owner.owns(seen):
+        if seen and desired.owns(seen):
             return
         raise AlreadyExists(
             f"{connection.connection_id}, made by somebody else meanwhile, already joins the two VPCs.",
