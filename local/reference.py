@@ -6,6 +6,7 @@ compares their keys with the models.
 
 import sys
 from collections.abc import Iterator, Mapping
+from enum import EnumType
 from pathlib import Path
 from types import NoneType
 from typing import Any, Final, NamedTuple, get_args, get_origin, get_type_hints
@@ -15,9 +16,8 @@ from pydantic import BaseModel
 from pydantic.alias_generators import to_pascal
 from pydantic.fields import FieldInfo
 
-from handler import properties
-from handler.errors import REASON_LIMIT, PeeringError
-from handler.model import OnConflict
+from handler import properties, values
+from handler.errors import FINDINGS_LIMIT, REASON_LIMIT, PeeringError
 
 ROOT: Final = Path(__file__).parents[1]
 DOCUMENT: Final = ROOT / "docs/reference.md"
@@ -31,17 +31,37 @@ class Meaning(NamedTuple):
     default: str = "none"
 
 
-CREATE_ONLY: Final = frozenset({"VpcId", "PeerVpcId", "PeerOwnerId", "Region", "PeerRegion"})
+CREATE_ONLY: Final = frozenset({"VpcId", "PeerVpcId", "VpcPeeringConnectionId", "PeerOwnerId", "Region", "PeerRegion"})
 """Properties that are the pair: another value makes another connection."""
 
+QUERIES: Final = frozenset({"VpcTags", "PeerVpcTags"})
+"""Properties that lead to the pair: another value may find another one."""
+
 PROPERTIES: Final = {
-    "VpcId": Meaning("The requester's VPC.", "required"),
+    "VpcId": Meaning("The requester's VPC. With `VpcPeeringConnectionId` it is only checked.", "required"),
     "PeerVpcId": Meaning("The accepter's VPC.", "required"),
-    "PeerOwnerId": Meaning(
-        "The accepter's account. Quote it in YAML.", "the account of `PeerRoleArn`, else the requester's"
+    "VpcTags": Meaning(
+        "Instead of `VpcId`: the tags by which to find the VPC, exactly one of that account and Region. All pairs must "
+        "match. What was found at Create stays the resource's VPC until the query itself changes."
     ),
-    "Region": Meaning("The Region of `VpcId`.", "the stack's Region"),
-    "PeerRegion": Meaning("The Region of `PeerVpcId`.", "the requester's Region"),
+    "PeerVpcTags": Meaning("Instead of `PeerVpcId`: the same for the accepter's VPC. Its account must be readable."),
+    "VpcPeeringConnectionId": Meaning(
+        "A connection that somebody else has requested, a vendor for example. Only the accepter's side is managed: "
+        "the `Peer` properties; `VpcId`, `OwnerId` and `Region` are checked if given; properties that act on the "
+        "requester's side are refused. It is accepted if it is pending, and never deleted."
+    ),
+    "OwnerId": Meaning(
+        "The requester's account, to check it. Quote it in YAML.",
+        "the account of `RoleArn`, else the function's; not checked with `VpcPeeringConnectionId`",
+    ),
+    "PeerOwnerId": Meaning(
+        "The accepter's account. Quote it in YAML.",
+        "the account of `PeerRoleArn`, else the requester's; with `VpcPeeringConnectionId` the function's",
+    ),
+    "Region": Meaning("The Region of `VpcId`.", "the stack's Region; not checked with `VpcPeeringConnectionId`"),
+    "PeerRegion": Meaning(
+        "The Region of `PeerVpcId`.", "the requester's Region; with `VpcPeeringConnectionId` the stack's"
+    ),
     "RoleArn": Meaning(
         "The role to act with on the requester's side. Its account is the requester's, so a third account (a hub) can "
         "own the stack. A role of another account makes another pair: Replacement.",
@@ -58,9 +78,19 @@ PROPERTIES: Final = {
         "`false` leaves the request to the other party. The resource is then complete with `Status` "
         "pending-acceptance, without routes and DNS options; the first Update after the acceptance sets them."
     ),
+    "WaitForAcceptance": Meaning(
+        "With `AutoAccept: false`: wait for the other party as long as the function may (15 minutes), then go on with "
+        "options, tags and routes. If nobody accepts, the request fails."
+    ),
     "OnExistingConnection": Meaning(
-        "What to do when somebody else has peered the two VPCs, in either direction. `Fail` refuses; `Adopt` is not "
-        "available in this version."
+        "What to do when somebody else has peered the two VPCs, in either direction. `Fail` refuses; `Adopt` takes the "
+        "connection over, which outlives the resource. Needs `AllowAdoption` of the function's stack; see "
+        "[migration](migration.md#the-way-over)."
+    ),
+    "Preflight": Meaning(
+        "`Off` leaves out the reads that only find beforehand what EC2 would refuse half way: DNS attributes of the "
+        "VPCs, their number of peerings, quotas. For roles without these permissions.",
+        "`On`",
     ),
     "AllowDnsResolutionFromRemoteVpc": Meaning(
         "EC2's DNS option of the requester's side. Absent: left as it is. "
@@ -68,8 +98,15 @@ PROPERTIES: Final = {
         "not managed",
     ),
     "PeerAllowDnsResolutionFromRemoteVpc": Meaning("The same for the accepter's side.", "not managed"),
+    "AllowMultipathResilience": Meaning(
+        "EC2's multipath resilience between Regions, which costs extra: the requester's consent. It takes effect once "
+        "both sides allow it. Absent: left as it is. A request of somebody else that asks for it is accepted only with "
+        "`PeerAllowMultipathResilience: true`, since to accept it is to consent.",
+        "not managed",
+    ),
+    "PeerAllowMultipathResilience": Meaning("The accepter's consent.", "not managed"),
     "Tags": Meaning(
-        "Tags on the requester's side, at most 45. `Name` is `<requester's name>-to-<accepter's name>`, from the VPCs' "
+        "Tags on the requester's side, at most 44. `Name` is `<requester's name>-to-<accepter's name>`, from the VPCs' "
         "own Name tags, unless it is given here. Tags that others added stay."
     ),
     "PeerTags": Meaning(
@@ -83,25 +120,43 @@ PROPERTIES: Final = {
 
 ROUTES: Final = {
     "RouteTableIds": Meaning("Tables of this side's VPC."),
+    "SubnetIds": Meaning("The tables that these subnets of this side's VPC use; without an association, the main one."),
+    "RouteTableTags": Meaning("The tables of the VPC that have all these tags, but for those of gateways."),
+    "SubnetTags": Meaning("The tables that the subnets with all these tags use."),
     "AllRouteTables": Meaning("Every table of the VPC at the time of the deployment, but for those of gateways."),
     "MainRouteTable": Meaning("The main table of the VPC."),
     "ExcludeRouteTableIds": Meaning("Never these tables."),
     "DestinationCidrBlocks": Meaning(
-        "Destinations, IPv4 or IPv6. Host bits are cleared, as EC2 does.",
-        "every block of the other VPC, secondary ones too, as it is at the time of the deployment; IPv6 blocks where "
-        "this VPC has IPv6",
+        "Destinations, IPv4 or IPv6. Host bits are cleared, as EC2 does; otherwise they are left as given.",
+        "if no destination is given: every block of the other VPC, secondary ones too, as it is at the time of the "
+        "deployment; IPv6 blocks where this VPC has IPv6",
     ),
-    "ExcludeCidrBlocks": Meaning("Never these destinations, nor what lies inside one of them."),
+    "DestinationSubnetIds": Meaning(
+        "The blocks of these subnets of the other VPC, IPv6 ones where this VPC has IPv6. That side must be readable."
+    ),
+    "DestinationPrefixListIds": Meaning(
+        "Managed prefix lists of this side's Region. Each counts with its maximum of entries against the table's quota."
+    ),
+    "ExcludeCidrBlocks": Meaning(
+        "Never these destinations, nor what lies inside one of them. A part of a destination is refused: "
+        "a route has no holes."
+    ),
     "OnConflict": Meaning(
         "What to do when a static route to the destination has another target. `Fail` refuses before anything is "
-        "written; `Skip` leaves that route; `Replace` takes it over. A route to a connection that lives no more is no "
-        "conflict. Propagated routes never are."
+        "written; `Skip` leaves that route, and tells it in `SkippedRoutes`; `Replace` takes it over, and gives it "
+        "back when the resource goes, if the former target still exists. A route to a connection that lives no more "
+        "is no conflict. Propagated routes never are."
     ),
 }
 
 TAG: Final = {
     "Key": Meaning("1 to 127 characters; neither `aws:` nor `vpc-peering:` in front.", "required"),
     "Value": Meaning("Up to 256 characters.", "empty"),
+}
+
+SOUGHT_TAG: Final = {
+    "Key": Meaning("The key of the tag, exactly.", "required"),
+    "Value": Meaning("Its value, exactly: `*` and `?` stand for themselves.", "any value"),
 }
 
 ATTRIBUTES: Final = {
@@ -118,17 +173,25 @@ ATTRIBUTES: Final = {
     "AccepterCidrBlocks": "Its CIDR blocks, joined by commas.",
     "RouteCount": "How many routes of `Routes` the connection has; skipped ones do not count.",
     "PeerRouteCount": "How many routes of `PeerRoutes` it has.",
+    "SkippedRoutes": "The routes of `Routes` that `OnConflict: Skip` left to another target, `10.8.0.0/16 in rtb-...`, "
+    "joined by commas.",
+    "PeerSkippedRoutes": "The same of `PeerRoutes`.",
 }
 
 TYPES: Final = (
-    (properties.Boolean, "boolean"),
-    (properties.VpcId, "VPC id"),
-    (properties.TableId, "route table id"),
-    (properties.AccountId, "12 digits"),
-    (properties.Region, "Region"),
-    (properties.RoleArn, "role ARN"),
-    (properties.ExternalId, "2 to 1,224 characters"),
-    (properties.CidrBlock, "CIDR block"),
+    (values.Boolean, "boolean"),
+    (values.VpcId, "VPC id"),
+    (values.TableId, "route table id"),
+    (values.SubnetId, "subnet id"),
+    (values.PrefixListId, "prefix list id"),
+    (values.ConnectionId, "connection id"),
+    (values.Switch, "`On`, `Off`"),
+    (properties.TagQuery, "[tags to look for](#tags-to-look-for)"),
+    (values.AccountId, "12 digits"),
+    (values.Region, "Region"),
+    (values.RoleArn, "role ARN"),
+    (values.ExternalId, "2 to 1,224 characters"),
+    (values.CidrBlock, "CIDR block"),
     (properties.Tags, "list of tags"),
     (properties.Routes, "[routes](#routes-and-peerroutes)"),
     (str, "string"),
@@ -159,10 +222,16 @@ def _resource() -> Iterator[str]:
     head = ("property", "type", "default", "update", "meaning")
     yield from ("", *_table(head, _rows(properties.Properties, PROPERTIES)))
     yield from ("", "### Routes and PeerRoutes", "")
-    yield "At least one of `RouteTableIds`, `AllRouteTables` and `MainRouteTable` is needed; the tables are the union."
+    yield "Tables are the union of what `RouteTableIds`, `SubnetIds`, `RouteTableTags`, `SubnetTags`, `AllRouteTables`"
+    yield "and `MainRouteTable` choose, at least one of them, without `ExcludeRouteTableIds`."
+    yield "One that chooses nothing is an error that names it."
+    yield "Destinations are the union of what the three `Destination` keys give."
     yield from ("", *_table(("key", "type", "default", "meaning"), _rows(properties.Routes, ROUTES)))
     yield from ("", "### Tags and PeerTags", "")
     yield from _table(("key", "type", "default", "meaning"), _rows(properties.Tag, TAG))
+    yield from ("", "### Tags to look for", "")
+    yield "`VpcTags`, `PeerVpcTags`, `RouteTableTags` and `SubnetTags`: all pairs must match."
+    yield from ("", *_table(("key", "type", "default", "meaning"), _rows(properties.SoughtTag, SOUGHT_TAG)))
 
 
 def _attributes() -> Iterator[str]:
@@ -176,6 +245,7 @@ def _attributes() -> Iterator[str]:
 def _failures() -> Iterator[str]:
     yield from ("", "## Failures", "")
     yield f"The reason of a failure begins with its code, and has at most {REASON_LIMIT} characters."
+    yield f"Where several things are found before anything is written, it has all of them, in at most {FINDINGS_LIMIT}."
     yield "It names what is in the way, and ends with what to do. The function's log has it whole."
     yield from ("", *_table(("code", "meaning"), ((f"`{c.code}`", c.__doc__) for c in PeeringError.__subclasses__())))
 
@@ -200,8 +270,14 @@ def _rows(model: type[BaseModel], meanings: Mapping[str, Meaning]) -> Iterator[t
     for field, info in model.model_fields.items():
         name = to_pascal(field)
         meaning = meanings[name]
-        update = ("Replacement" if name in CREATE_ONLY else "No interruption",) if meanings is PROPERTIES else ()
+        update = (_update(name),) if meanings is PROPERTIES else ()
         yield f"`{name}`", _type(hints[field]), _default_of(info, meaning), *update, meaning.text
+
+
+def _update(name: str) -> str:
+    if name in QUERIES:
+        return "Replacement if it finds another VPC"
+    return "Replacement" if name in CREATE_ONLY else "No interruption"
 
 
 def _type(hint: Any) -> str:  # noqa: ANN401 - any annotation
@@ -211,14 +287,15 @@ def _type(hint: Any) -> str:  # noqa: ANN401 - any annotation
     inner = [argument for argument in get_args(hint) if argument is not NoneType]
     if get_origin(hint) is list:
         return f"list of {_type(inner[0])}s"
-    if inner[0] is OnConflict:
-        return ", ".join(f"`{choice}`" for choice in OnConflict)
+    if isinstance(inner[0], EnumType):
+        choices: list[str] = [*inner[0]]
+        return ", ".join(f"`{choice}`" for choice in choices)
     return _type(inner[0])
 
 
 def _default_of(info: FieldInfo, meaning: Meaning) -> str:
     match info.default:
-        case bool(value):
+        case bool(value) if meaning.default == "none":
             return f"`{str(value).lower()}`"
         case str(value) if value:
             return f"`{value}`"

@@ -114,6 +114,18 @@ def cidr_blocks(ec2: Any, vpc_id: str) -> tuple[str, ...]:  # noqa: ANN401 - a b
     return (*v4, *v6)
 
 
+def make_prefix_list(url: str, account: str, region: str, name: str, *cidr_blocks: str, max_entries: int) -> str:
+    """Make a managed prefix list of the address family of its blocks, and return its id."""
+    prefix_list = client(url, "ec2", account, region).create_managed_prefix_list(
+        PrefixListName=name,
+        Entries=[{"Cidr": block} for block in cidr_blocks],
+        MaxEntries=max_entries,
+        AddressFamily="IPv6" if ":" in cidr_blocks[0] else "IPv4",
+    )
+    prefix_list_id: str = prefix_list["PrefixList"]["PrefixListId"]
+    return prefix_list_id
+
+
 def make_role(url: str, account: str, name: str, trusted_account: str, external_id: str | None = None) -> str:
     """Make a role that the other account may assume, in the IAM served there, and return its ARN."""
     statement: dict[str, Any] = {

@@ -27,7 +27,7 @@ HUB, ACCOUNT, PEER_ACCOUNT = "111111111111", "333333333333", "222222222222"
 
 SERVICE_TOKEN = f"arn:aws:lambda:us-east-1:{HUB}:function:vpc-peering"
 EXTERNAL_ID = "integration-external-id"
-READS = ("Describe", "AssumeRole")
+READS = ("Describe", "AssumeRole", "Get")
 
 
 @cache
@@ -191,6 +191,33 @@ class World:
         lifecycle = Lifecycle(sessions(), MemoryRegistry(), "installation")
         return PeeringResource(lifecycle, clock=self.time.clock)
 
+    def peer(self, vpc: Vpc, peer: Vpc, *, accept: bool = True, **more: Any) -> str:  # noqa: ANN401  # of EC2's call
+        """Peer two VPCs by hand, as somebody who is not us, and return the id of the connection."""
+        request = self.ec2(vpc).create_vpc_peering_connection(
+            VpcId=vpc.id, PeerVpcId=peer.id, PeerOwnerId=peer.account, PeerRegion=peer.region, **more
+        )
+        connection_id: str = request["VpcPeeringConnection"]["VpcPeeringConnectionId"]
+        if accept:
+            self.ec2(peer).accept_vpc_peering_connection(VpcPeeringConnectionId=connection_id)
+        return connection_id
+
+    def route(self, vpc: Vpc, table: int, destination: str, connection_id: str) -> None:
+        """Make a route to a connection by hand."""
+        self.ec2(vpc).create_route(
+            RouteTableId=vpc.route_table_ids[table],
+            DestinationCidrBlock=destination,
+            VpcPeeringConnectionId=connection_id,
+        )
+
+    def snapshot(self, *vpcs: Vpc) -> list[Any]:
+        """Return all that the accounts and Regions of some VPCs show of tables and connections."""
+        shown = []
+        for vpc in vpcs:
+            ec2 = self.ec2(vpc)
+            tables = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc.id]}])["RouteTables"]
+            shown += [tables, ec2.describe_vpc_peering_connections()["VpcPeeringConnections"]]
+        return shown
+
     def routes(self, vpc: Vpc) -> dict[str, dict[str, str]]:
         """Return the targets of a VPC's routes by table and destination, without the local ones."""
         tables = routes(self.aws.url, vpc)
@@ -198,6 +225,10 @@ class World:
             table: {block: target for block, (target, _) in sorted(found.items()) if target != "local"}
             for table, found in tables.items()
         }
+
+    def second_role(self, role_arn: str) -> str:
+        """Make another role like one, and return its ARN."""
+        return make_role(self.aws.url, role_arn.split(":")[4], "VpcPeeringOther", HUB, EXTERNAL_ID)
 
     def ec2(self, vpc: Vpc) -> Any:  # noqa: ANN401  # a boto3 client
         """Return EC2 as a person in the VPC's account and Region has it."""

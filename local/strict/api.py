@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from moto.core.utils import get_service_model
 from moto.ec2.responses._base_response import EC2BaseResponse
 
 from local.strict.connections import Place, State
@@ -28,9 +29,12 @@ class StrictApi(EC2BaseResponse):
         return filters
 
     def paged(self, items: Sequence[T]) -> tuple[list[T], str | None]:
-        """Return the page that was asked for, and the token of the next one."""
+        """Return the page that was asked for, and the token of the next one; how large it may be, EC2's model says."""
+        operation = get_service_model("ec2").operation_model(self._get_action())
+        limits = operation.input_shape.members["MaxResults"].metadata
         size, token = self._get_int_param("MaxResults"), self._get_param("NextToken")
-        return page(items, size, token, self.state.settings.page_size)
+        sizes = range(limits["min"], limits["max"] + 1)
+        return page(items, size, token, self.state.settings.page_size, sizes)
 
     @property
     def own_tags(self) -> dict[str, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""The log: one value for each EC2 and STS call, so that budgets can be asserted."""
+"""The log: one value for each call of EC2, STS and Service Quotas, so that budgets can be asserted."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

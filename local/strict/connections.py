@@ -79,7 +79,6 @@ class Connection:
     accepter: End
     status: Lagging[Status]
     created: float
-    multipath: bool = False
     options: dict[Role, Lagging[dict[str, bool]]] = field(
         default_factory=lambda: {"Requester": Lagging({}), "Accepter": Lagging({})}
     )

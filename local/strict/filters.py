@@ -11,7 +11,6 @@ T = TypeVar("T")
 Values = Callable[[T, str], Iterable[str]]
 
 MAX_VALUES = 200
-MIN_PAGE, MAX_PAGE = 5, 1000
 
 
 def _pattern(value: str) -> re.Pattern[str]:
@@ -72,12 +71,15 @@ def moto_values(item: Any, name: str) -> Iterable[str]:  # noqa: ANN401 - any of
     return [value] if isinstance(value, str) else [str(member) for member in value or []]
 
 
-def page(items: Sequence[T], size: int | None, token: str | None, default: int) -> tuple[list[T], str | None]:
-    """One page of at most `size` items, and the token of the next; EC2 takes sizes from 5 to 1000."""
-    if size is not None and not MIN_PAGE <= size <= MAX_PAGE:
+def page(
+    items: Sequence[T], size: int | None, token: str | None, default: int, sizes: range
+) -> tuple[list[T], str | None]:
+    """One page of at most `size` items, which must be among `sizes`, and the token of the next."""
+    if size is not None and size not in sizes:
         raise EC2ClientError(
             "InvalidParameterValue",
-            f"Value ( {size} ) for parameter maxResults is invalid. Expecting a value between 5 and 1000.",
+            f"Value ( {size} ) for parameter maxResults is invalid. "
+            f"Expecting a value between {sizes[0]} and {sizes[-1]}.",
         )
     start = _offset(token) if token else 0
     end = start + (size or default)

@@ -1,11 +1,12 @@
 """The way of a call: account, faults, latency, throttling, effect, log. All else goes to moto's own server."""
 
 import itertools
+import json
 import re
 import threading
 import time
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Callable, Iterable
+from functools import cache, partial
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,10 +17,12 @@ from moto.moto_server.werkzeug_app import BackendRequest, DomainDispatcherApplic
 from moto.sts.responses import TokenResponse
 from werkzeug.wrappers import Response
 
+from local.strict import quotas
 from local.strict.calls import Call
 from local.strict.connections import State
 from local.strict.ec2 import Ec2
 from local.strict.faults import Fault, due
+from local.strict.settings import Settings
 from local.strict.sts import Sts, StsError
 from local.strict.throttle import Throttle
 
@@ -29,7 +32,11 @@ if TYPE_CHECKING:
 Environ = dict[str, Any]
 
 CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
-ERROR_CODE = re.compile(r"<Code>(.*?)</Code>")
+ERROR_CODE = re.compile(r'<Code>(.*?)</Code>|"__type": "(.*?)"')
+STRANGER = {"ec2": "AuthFailure", "sts": "InvalidClientTokenId", "servicequotas": "UnrecognizedClientException"}
+"""Error code of a key that belongs to no account, by service: those that are answered here."""
+MODELS = {"servicequotas": "service-quotas"}
+"""Names of botocore's models where they are not those of the signature."""
 STATUSES = {
     "AccessDenied": 403,
     "AuthFailure": 401,
@@ -59,14 +66,17 @@ class Reply(NamedTuple):
     def error(self) -> str | None:
         """AWS error code."""
         found = ERROR_CODE.search(self.body) if self.status >= 400 else None  # noqa: PLR2004 - HTTP
-        return found[1] if found else None
+        return (found[1] or found[2]) if found else None
 
 
-def refusal(code: str, message: str, status: int | None = None) -> Reply:
-    """Answer an error in the shape that both protocols' parsers read."""
+def refusal(service: str, code: str, message: str, status: int | None = None) -> Reply:
+    """Answer an error in the service's protocol; the XML is read by the parsers of EC2 and of STS."""
+    status = status or STATUSES.get(code, 400)
+    if service == "servicequotas":
+        return Reply(status, json.dumps({"__type": code, "Message": message}))
     error = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
     body = f"<Response><Errors>{error}</Errors>{error}<RequestID>strict</RequestID></Response>"
-    return Reply(status or STATUSES.get(code, 400), body)
+    return Reply(status, body)
 
 
 def _account_of(key: str) -> str | None:
@@ -89,6 +99,7 @@ class Gateway:
         self.state = state
         self.calls: list[Call] = []
         self.faults: list[Fault] = []
+        self.watchers: list[Callable[[Call], None]] = []
         self.throttle = Throttle(state.clock)
         self.lock = threading.RLock()
         self._numbers = itertools.count(1)
@@ -101,20 +112,22 @@ class Gateway:
         account = _account_of(caller.key)
         if account:
             environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
-        if caller.service not in {"ec2", "sts"}:
+        if caller.service not in STRANGER:
             others: Iterable[bytes] = self._others(environ, start_response)
             return others
         if account is None:
-            code = "AuthFailure" if caller.service == "ec2" else "InvalidClientTokenId"
-            reply = refusal(code, "AWS was not able to validate the provided access credentials")
+            message = "AWS was not able to validate the provided access credentials"
+            reply = refusal(caller.service, STRANGER[caller.service], message)
         else:
             reply = self._call(environ, caller, account)
-        return Response(reply.body, reply.status, content_type="text/xml")(environ, start_response)
+        content_type = "application/x-amz-json-1.1" if caller.service == "servicequotas" else "text/xml"
+        return Response(reply.body, reply.status, content_type=content_type)(environ, start_response)
 
     def _call(self, environ: Environ, caller: Caller, account: str) -> Reply:
         number, started = next(self._numbers), self.state.clock()
         request = BackendRequest(environ)
-        operation = request.values.get("Action", "")
+        operation = request.headers.get("X-Amz-Target", "").removeprefix(quotas.TARGET)
+        operation = operation or request.values.get("Action", "")
         with self.lock:
             fault = due(self.faults, operation, account, caller.region)
         pause = self.state.settings.latency + (fault.seconds if fault and fault.effect == "delay" else 0)
@@ -123,20 +136,11 @@ class Gateway:
         with self.lock:
             reply, params = self._effect(request, operation, caller, account, fault)
             lost = fault is not None and fault.effect == "lost"
-            self.calls.append(
-                Call(
-                    number,
-                    started,
-                    self.state.clock(),
-                    caller.service,
-                    operation,
-                    account,
-                    caller.region,
-                    params,
-                    0 if lost else reply.status,
-                    reply.error,
-                )
-            )
+            ended = self.state.clock()
+            call = (number, started, ended, caller.service, operation, account, caller.region, params)
+            self.calls.append(Call(*call, 0 if lost else reply.status, reply.error))
+            for watch in self.watchers:
+                watch(self.calls[-1])
         if lost:
             raise ConnectionResetError("a fault: the reply is lost")
         return Reply(200, "<broken") if fault and fault.effect == "malformed" else reply
@@ -144,29 +148,46 @@ class Gateway:
     def _effect(
         self, request: BackendRequest, operation: str, caller: Caller, account: str, fault: Fault | None
     ) -> tuple[Reply, dict[str, Any]]:
-        response: TokenResponse | Ec2
-        response = Ec2(self.state) if caller.service == "ec2" else Sts(self.state, caller.key)
-        if operation not in operations_of(caller.service):
-            return refusal("InvalidAction", f"The action {operation} is not valid for this web service."), {}
-        response.setup_class(request)
-        params: dict[str, Any] = response.params
+        params, answer = self._prepared(request, operation, caller)
+        refuse = partial(refusal, caller.service)
         if fault and fault.effect == "error":
-            return refusal(fault.code, fault.message, fault.status), params
+            return refuse(fault.code, fault.message, fault.status), params
         if self.state.settings.throttled and not self.throttle.admits(operation, account, caller.region):
-            return refusal("RequestLimitExceeded", "Request limit exceeded."), params
+            return refuse("RequestLimitExceeded", "Request limit exceeded."), params
         if params.get("DryRun"):
-            return refusal("DryRunOperation", "Request would have succeeded, but DryRun flag is set."), params
-        return _answer(response), params
+            return refuse("DryRunOperation", "Request would have succeeded, but DryRun flag is set."), params
+        return _answered(caller.service, answer), params
+
+    def _prepared(
+        self, request: BackendRequest, operation: str, caller: Caller
+    ) -> tuple[dict[str, Any], Callable[[], Reply]]:
+        if operation not in operations_of(MODELS.get(caller.service, caller.service)):
+            message = f"The action {operation} is not valid for this web service."
+            return {}, partial(refusal, caller.service, "InvalidAction", message)
+        if caller.service == "servicequotas":
+            params: dict[str, Any] = json.loads(request.get_data())
+            return params, partial(_of_quotas, self.state.settings, operation, params)
+        response = Ec2(self.state) if caller.service == "ec2" else Sts(self.state, caller.key)
+        response.setup_class(request)
+        return response.params, partial(_of_moto, response)
 
 
-def _answer(response: TokenResponse | Ec2) -> Reply:
-    try:
-        status, _, body = response.call_action()
-    except StsError as error:
-        return refusal(error.code, str(error))
-    except FilterNotImplementedError as error:
-        return refusal("InvalidParameterValue", f"The filter is invalid: {error}")
-    except NotImplementedError as error:
-        return refusal("NotImplemented", str(error))
+def _of_quotas(settings: Settings, operation: str, params: dict[str, Any]) -> Reply:
+    return Reply(200, json.dumps(quotas.answer(settings, operation, params)))
+
+
+def _of_moto(response: TokenResponse | Ec2) -> Reply:
+    status, _, body = response.call_action()
     reply = Reply(status, body if isinstance(body, str) else body.decode())
     return reply._replace(status=STATUSES.get(reply.error or "", status))
+
+
+def _answered(service: str, answer: Callable[[], Reply]) -> Reply:
+    try:
+        return answer()
+    except (StsError, quotas.QuotaError) as error:
+        return refusal(service, error.code, str(error))
+    except FilterNotImplementedError as error:
+        return refusal(service, "InvalidParameterValue", f"The filter is invalid: {error}")
+    except NotImplementedError as error:
+        return refusal(service, "NotImplemented", str(error))

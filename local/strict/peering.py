@@ -24,11 +24,11 @@ from local.strict.connections import (
 )
 
 DNS = "AllowDnsResolutionFromRemoteVpc"
-MULTIPATH = "AllowMultipathResilience"
+MULTIPATH, MODE = "AllowMultipathResilience", "MultipathResilienceMode"
 CLASSIC_LINK = ("AllowEgressFromLocalClassicLinkToRemoteVpc", "AllowEgressFromLocalVpcToRemoteClassicLink")
 
 
-def create(state: State, requester: End, accepter: End, *, multipath: bool) -> Connection:
+def create(state: State, requester: End, accepter: End, options: Mapping[str, Any]) -> Connection:
     """Request a peering; the same ordered pair gets the connection that it has, or had a moment ago.
 
     What is wrong with the accepter's end is no error here: the connection turns `failed`.
@@ -36,10 +36,9 @@ def create(state: State, requester: End, accepter: End, *, multipath: bool) -> C
     backend_of(requester.place).get_vpc(requester.vpc_id)
     if requester == accepter:
         raise EC2ClientError("InvalidParameterValue", f"A VPC cannot be peered with itself: {requester.vpc_id}")
-    if multipath and requester.region == accepter.region:
-        raise EC2ClientError("InvalidParameterValue", f"{MULTIPATH} is supported for inter-Region peering only")
+    _check_multipath(options, inter_region=requester.region != accepter.region)
     existing = _same_pair(state, requester, accepter)
-    return existing or _request(state, requester, accepter, multipath=multipath)
+    return existing or _request(state, requester, accepter, multipath=bool(options.get(MULTIPATH)))
 
 
 def _same_pair(state: State, requester: End, accepter: End) -> Connection | None:
@@ -59,9 +58,9 @@ def _request(state: State, requester: End, accepter: End, *, multipath: bool) ->
     initiating = Status("initiating-request", f"Initiating Request to {accepter.account}")
     pending = Status("pending-acceptance", f"Pending Acceptance by {accepter.account}")
     settings, now = state.settings, state.clock()
-    connection = Connection(
-        random_vpc_peering_connection_id(), requester, accepter, Lagging(pending), now, multipath=multipath
-    )
+    connection = Connection(random_vpc_peering_connection_id(), requester, accepter, Lagging(pending), now)
+    if multipath:
+        connection.options["Requester"] = Lagging({MULTIPATH: True})
     if _overlap_or_absent(requester, accepter):
         state.end(connection, FAILED, requester.place)
     connection.status.change(
@@ -156,6 +155,8 @@ def accept(state: State, place: Place, connection_id: str) -> Connection:
     reads = state.settings.provisioning_reads
     connection.status.change(ACTIVE, via=PROVISIONING, places=connection.places, reads=reads)
     connection.cidrs.change(True, via=False, places=connection.places, reads=state.settings.cidr_reads)
+    if connection.options["Requester"].value.get(MULTIPATH):
+        connection.options["Accepter"] = Lagging({MULTIPATH: True})
     return connection
 
 
@@ -198,16 +199,14 @@ def modify(state: State, place: Place, connection_id: str, wanted: Mapping[Role,
             )
         _check_options(connection, options)
     for role, options in wanted.items():
-        connection.multipath = bool(options.get(MULTIPATH, connection.multipath))
-        _set_dns(state, connection, role, options)
+        _set(state, connection, role, options)
     return connection
 
 
 def _check_options(connection: Connection, options: dict[str, Any]) -> None:
     if any(member in options for member in CLASSIC_LINK):
         raise EC2ClientError("InvalidParameterValue", "ClassicLink peering options are not supported")
-    if options.get(MULTIPATH) and not connection.inter_region:
-        raise EC2ClientError("InvalidParameterValue", f"{MULTIPATH} is supported for inter-Region peering only")
+    _check_multipath(options, inter_region=connection.inter_region)
     if options.get(DNS) and not all(map(_has_dns, (connection.requester, connection.accepter))):
         raise EC2ClientError(
             "InvalidVpcPeeringConnectionState.DnsHostnamesDisabled",
@@ -215,13 +214,19 @@ def _check_options(connection: Connection, options: dict[str, Any]) -> None:
         )
 
 
+def _check_multipath(options: Mapping[str, Any], *, inter_region: bool) -> None:
+    if options.get(MODE) and not options.get(MULTIPATH):
+        raise EC2ClientError("InvalidParameterCombination", f"{MODE} needs {MULTIPATH}")
+    if options.get(MULTIPATH) and not inter_region:
+        raise EC2ClientError("InvalidParameterValue", f"{MULTIPATH} is supported for inter-Region peering only")
+
+
 def _has_dns(end: End) -> bool:
     vpc = vpc_at(end)
     return vpc is not None and bool(vpc.enable_dns_support and vpc.enable_dns_hostnames)
 
 
-def _set_dns(state: State, connection: Connection, role: Role, options: dict[str, Any]) -> None:
-    if DNS in options:
-        lagging = connection.options[role]
-        reads = state.settings.options_reads
-        lagging.change({DNS: options[DNS]}, via=lagging.value, places=connection.places, reads=reads)
+def _set(state: State, connection: Connection, role: Role, options: dict[str, Any]) -> None:
+    lagging = connection.options[role]
+    value = {**lagging.value, **{name: options[name] for name in (DNS, MULTIPATH) if name in options}}
+    lagging.change(value, via=lagging.value, places=connection.places, reads=state.settings.options_reads)

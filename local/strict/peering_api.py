@@ -51,9 +51,9 @@ class PeeringApi(StrictApi):
             self._get_param("PeerRegion") or region,
             self._get_param("PeerVpcId"),
         )
-        multipath = bool(self._get_param("RequesterPeeringConnectionOptions.AllowMultipathResilience"))
+        options = self._get_param("RequesterPeeringConnectionOptions", {})
         known = set(self.state.connections)
-        connection = peering.create(self.state, requester, accepter, multipath=multipath)
+        connection = peering.create(self.state, requester, accepter, options)
         if connection.id in known:
             return self._answered(connection, connection.status.seen(self.place))
         self.own_tags[connection.id] = tags

@@ -38,14 +38,7 @@ MEMBERS = {
     "DestinationCidrBlock": "destination_cidr_block",
     "DestinationIpv6CidrBlock": "destination_ipv6_cidr_block",
     "DestinationPrefixListId": "destination_prefix_list_id",
-    "CarrierGatewayId": "carrier_gateway_id",
-    "EgressOnlyInternetGatewayId": "egress_only_internet_gateway_id",
-    "GatewayId": "gateway_id",
-    "InstanceId": "instance_id",
-    "NatGatewayId": "nat_gateway_id",
-    "NetworkInterfaceId": "network_interface_id",
-    "TransitGatewayId": "transit_gateway_id",
-    "VpcPeeringConnectionId": "vpc_peering_connection_id",
+    **routes.SHOWN_TARGETS,
     "Origin": "origin",
 }
 
@@ -117,7 +110,7 @@ class RouteApi(StrictApi, RouteTables):
             "RouteTableId": table.id,
             "VpcId": table.vpc_id,
             "OwnerId": table.owner_id,
-            "Associations": table.associations,
+            "Associations": routes.associations(table),
             "Routes": [self._route_answer(route) for route in table.routes],
             "Tags": [{"Key": key, "Value": value} for key, value in self.own_tags.get(table.id, {}).items()],
         }

@@ -9,8 +9,8 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.managed_prefixes import ManagedPrefixList
 from moto.ec2.models.route_tables import Route, RouteTable
 
-from local.strict.connections import Place, State, backend_of
-from local.strict.networks import canonical
+from local.strict.connections import ACTIVE, Connection, Place, State, backend_of
+from local.strict.networks import canonical, prefix_list_of
 
 DESTINATIONS = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
 TARGETS = {
@@ -24,6 +24,17 @@ TARGETS = {
     "CarrierGatewayId": "carrier_gateway_id",
     "VpcEndpointId": "vpc_endpoint_id",
 }
+SHOWN_TARGETS = {
+    "CarrierGatewayId": "carrier_gateway_id",
+    "EgressOnlyInternetGatewayId": "egress_only_internet_gateway_id",
+    "GatewayId": "gateway_id",
+    "InstanceId": "instance_id",
+    "NatGatewayId": "nat_gateway_id",
+    "NetworkInterfaceId": "network_interface_id",
+    "TransitGatewayId": "transit_gateway_id",
+    "VpcPeeringConnectionId": "vpc_peering_connection_id",
+}
+"""Members of a route in answers, and moto's own names of them."""
 MIDDLEBOXES = {"InstanceId", "NetworkInterfaceId", "VpcEndpointId"}
 """Targets that a route more specific than the local one may have."""
 RESERVED = [ip_network("169.254.168.0/22"), ip_network("fd00:ec2::/32")]
@@ -143,16 +154,24 @@ def _cidr(route: Route) -> str:
     return route.destination_cidr_block or route.destination_ipv6_cidr_block or ""
 
 
-def prefix_list_of(place: Place, prefix_list_id: str) -> ManagedPrefixList:
-    """Moto's prefix list of this account and Region. Raises InvalidPrefixListID.NotFound."""
-    found: ManagedPrefixList | None = backend_of(place).managed_prefix_lists.get(prefix_list_id)
-    if found is None:
-        raise EC2ClientError("InvalidPrefixListID.NotFound", f"The prefix list ID '{prefix_list_id}' does not exist")
-    return found
+def associations(table: RouteTable) -> list[dict[str, Any]]:
+    """List a table's associations as EC2 shows them; moto names internet gateways, but not virtual private ones."""
+    gateways = {each: target for each, target in table._associations.items() if target.startswith("vgw-")}  # noqa: SLF001
+    return [
+        association | {"GatewayId": gateways[association["RouteTableAssociationId"]]}
+        if association["RouteTableAssociationId"] in gateways
+        else association
+        for association in table.associations
+    ]
 
 
 def _check_connection(state: State, place: Place, table: RouteTable, connection_id: str) -> None:
     connection = state.find(place, connection_id)
+    if any("GatewayId" in association for association in associations(table)):
+        raise EC2ClientError(
+            "InvalidParameterValue",
+            f"route table {table.id} is associated with a gateway and takes no vpc peering connection as target",
+        )
     if (*place, table.vpc_id) not in (connection.requester, connection.accepter):
         raise EC2ClientError(
             "InvalidParameterValue",
@@ -185,11 +204,28 @@ def _weight(prefix_list: ManagedPrefixList) -> tuple[bool, int]:
     return prefix_list.address_family == "IPv6", int(prefix_list.max_entries or 1)
 
 
-def plant(table_id: str, cidr: str, gateway_id: str) -> None:
-    """Add a propagated route, beside a static one to the same destination if there is one. Raises KeyError."""
+def _table(table_id: str) -> RouteTable:
+    """Find a table wherever it is. Raises KeyError."""
     backends: list[Any] = [backend for _, _, backend in ec2_backends.iter_backends()]
     tables: dict[str, RouteTable] = {key: table for each in backends for key, table in each.route_tables.items()}
-    table, network = tables[table_id], canonical(cidr, "DestinationCidrBlock")
+    return tables[table_id]
+
+
+def working(table_id: str) -> dict[str, str]:
+    """Return the target of each static route, by destination, without those to a dead connection. Raises KeyError."""
+    found = {}
+    for route in _table(table_id).routes:
+        pcx: Any = route.vpc_pcx
+        dead = isinstance(pcx, Connection) and pcx.status.value != ACTIVE
+        if not (route.local or dead or isinstance(route, Propagated)):
+            target = next(filter(None, (getattr(route, name) for name in SHOWN_TARGETS.values())), "")
+            found[_cidr(route) or str(route.destination_prefix_list_id)] = target
+    return found
+
+
+def plant(table_id: str, cidr: str, gateway_id: str) -> None:
+    """Add a propagated route, beside a static one to the same destination if there is one. Raises KeyError."""
+    table, network = _table(table_id), canonical(cidr, "DestinationCidrBlock")
     v4, v6 = (None, network) if ":" in network else (network, None)
     make: Any = Propagated  # abstract, but to mypy alone
     route: Route = make(table, v4, v6, vpc_endpoint_id=gateway_id)

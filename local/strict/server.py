@@ -14,9 +14,9 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
-from local.strict import routes
+from local.strict import peering, routes
 from local.strict.calls import Call
-from local.strict.connections import EXPIRED, Connection, State, Status
+from local.strict.connections import EXPIRED, Connection, Place, State, Status
 from local.strict.faults import Fault
 from local.strict.gateway import Environ, Gateway
 from local.strict.settings import Settings
@@ -70,13 +70,21 @@ class StrictAws:
 
     @property
     def calls(self) -> list[Call]:
-        """Every EC2 and STS call, in the order in which they ended."""
+        """Every call of EC2, STS and Service Quotas, in the order in which they ended."""
         return self._gateway.calls
 
     @property
     def faults(self) -> list[Fault]:
         """Those that have not fired yet."""
         return self._gateway.faults
+
+    @property
+    def watchers(self) -> list[Callable[[Call], None]]:
+        """Called after the effect of each such call, before its reply and before any other call.
+
+        What a watcher looks at, it must look at directly, with `routes_of` say: a call of its own would wait for ever.
+        """
+        return self._gateway.watchers
 
     @property
     def url(self) -> str:
@@ -107,6 +115,25 @@ class StrictAws:
     def connection(self, connection_id: str) -> Connection:
         """Return the truth about a connection, whatever the sides see. Raises KeyError."""
         return self._gateway.state.connections[connection_id]
+
+    def routes_of(self, table_id: str) -> dict[str, str]:
+        """Return the truth about a table, wherever it is: the target of each static route that works, by destination.
+
+        A route to a connection that is not active is none.
+        """
+        return routes.working(table_id)
+
+    def newest(self) -> str:
+        """Return the id of the connection that was requested last."""
+        return next(reversed(self._gateway.state.connections))
+
+    def accept(self, connection_id: str, place: Place) -> None:
+        """Let the accepter's account accept, in its Region, without a call; a watcher may."""
+        peering.accept(self._gateway.state, place, connection_id)
+
+    def reject(self, connection_id: str, place: Place) -> None:
+        """Let it refuse."""
+        peering.reject(self._gateway.state, place, connection_id)
 
     def expire(self, connection_id: str) -> None:
         """Let a pending request expire now."""

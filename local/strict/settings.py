@@ -35,6 +35,8 @@ class Settings:
     pending_requests_per_vpc: int = 25
     routes_per_table: int = 500
     """IPv4 and IPv6 counted separately; a prefix list counts its maximum of entries."""
+    applied_quotas: bool = True
+    """Whether Service Quotas tells these as applied ones; else as defaults, which nobody has raised."""
     page_size: int = 1000
     """Items of one page where the caller names no MaxResults."""
 

@@ -18,7 +18,7 @@ from local.strict.connections import (
     blocks_of,
     vpc_at,
 )
-from local.strict.peering import CLASSIC_LINK, DNS, MULTIPATH
+from local.strict.peering import CLASSIC_LINK, DNS, MODE, MULTIPATH
 
 
 def consume(connection: Connection, place: Place) -> None:
@@ -41,8 +41,9 @@ def show(state: State, connection: Connection, place: Place, status: Status) -> 
     if status.code in {"initiating-request", "pending-acceptance"}:
         left = connection.created + EXPIRES_AFTER - state.clock()
         answer["ExpirationTime"] = utcnow() + timedelta(seconds=left)
-    if connection.multipath:
-        answer["MultipathResilienceStatus"] = "enabled" if status == ACTIVE else "pending"
+    if connection.inter_region:
+        allowed = [options.seen(place).get(MULTIPATH, False) for options in connection.options.values()]
+        answer["MultipathResilienceStatus"] = "enabled" if all(allowed) else "pending" if any(allowed) else "disabled"
     return answer
 
 
@@ -60,10 +61,12 @@ def _info(connection: Connection, role: Role, place: Place, status: Status) -> d
 def options_of(connection: Connection, role: Role, place: Place | None = None) -> dict[str, Any]:
     """All options of a side as a place sees them; without a place: as they are."""
     lagging = connection.options[role]
-    dns = (lagging.seen(place) if place else lagging.value).get(DNS, False)
-    options: dict[str, Any] = {DNS: dns, **dict.fromkeys(CLASSIC_LINK, False)}
-    if connection.multipath:
-        options |= {MULTIPATH: True, "MultipathResilienceMode": "always-on"}
+    shown = lagging.seen(place) if place else lagging.value
+    options: dict[str, Any] = {DNS: shown.get(DNS, False), **dict.fromkeys(CLASSIC_LINK, False)}
+    if connection.inter_region:
+        options[MULTIPATH] = shown.get(MULTIPATH, False)
+    if shown.get(MULTIPATH):
+        options[MODE] = "always-on"
     return options
 
 

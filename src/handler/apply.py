@@ -5,12 +5,15 @@ from functools import partial
 from itertools import zip_longest
 
 from handler.changes import (
+    AdoptConnection,
     Change,
     CreateRoute,
     DeleteConnection,
     DeleteRoute,
     ModifyOptions,
+    ReleaseConnection,
     ReplaceRoute,
+    RouteChange,
     TagConnection,
     UntagConnection,
 )
@@ -43,8 +46,8 @@ def _alternating(changes: Collection[Change]) -> Iterator[Change]:
     """Yield the changes of both sides in turn: each side has token buckets of its own, which fill at the same time."""
     by_side: dict[Side, list[Change]] = {side: [] for side in Side}
     for change in changes:
-        if isinstance(change, CreateRoute | ReplaceRoute | DeleteRoute):
-            by_side[change.route.side].append(change)
+        if isinstance(change, RouteChange):
+            by_side[change.side].append(change)
         else:
             yield change
     yield from (change for pair in zip_longest(*by_side.values()) for change in pair if change)
@@ -75,23 +78,33 @@ def _task(  # noqa: PLR0911  # one return a kind of change
     change: Change, sides: Sides, connection_id: str
 ) -> Callable[[], None]:
     match change:
-        case ModifyOptions(side=side, allow_dns=allow_dns):
-            return partial(sides[side].modify_options, connection_id, side, allow_dns=allow_dns)
+        case RouteChange():
+            return _route_task(change, sides, connection_id)
+        case ModifyOptions(side=side, options=options, reversed=reversed_):
+            return partial(sides[side].modify_options, connection_id, side.other if reversed_ else side, options)
         case TagConnection(side=side, tags=tags):
             return partial(sides[side].tag, connection_id, tags)
         case UntagConnection(side=side, tags=tags):
             return partial(sides[side].untag, connection_id, tags)
-        case CreateRoute(route=route):
-            return partial(sides[route.side].create_route, route, connection_id)
-        case ReplaceRoute(route=route, target=None):
-            return partial(sides[route.side].replace_route, route, connection_id)
-        case ReplaceRoute():
-            return partial(_put_back, change, sides)
-        case DeleteRoute(route=route):
-            return partial(sides[route.side].delete_route, route)
+        case AdoptConnection(tags=tags):
+            return partial(sides[Side.REQUESTER].tag, connection_id, tags)
+        case ReleaseConnection(tags=tags):
+            return partial(sides[Side.REQUESTER].untag, connection_id, tags)
         case DeleteConnection(connection_id=doomed):
             return partial(sides[Side.REQUESTER].delete_connection, doomed)
     raise TypeError(f"{type(change).__name__} is no change that is applied to a connection")
+
+
+def _route_task(change: RouteChange, sides: Sides, connection_id: str) -> Callable[[], None]:
+    ec2 = sides[change.side]
+    match change:
+        case CreateRoute(route=route):
+            return partial(ec2.create_route, route, connection_id)
+        case ReplaceRoute(route=route, target=None):
+            return partial(ec2.replace_route, route, connection_id)
+        case ReplaceRoute():
+            return partial(_put_back, change, sides)
+    return partial(ec2.delete_route, change.route)
 
 
 def _put_back(change: ReplaceRoute, sides: Sides) -> None:

@@ -28,7 +28,9 @@ from handler.telemetry import logger
 VISIBLE_WITHIN: Final = 60.0
 """Seconds for which EC2 may not find a connection that it has just created (terraform-provider-aws #30423)."""
 
-THROTTLED: Final = frozenset({"requestlimitexceeded", "throttling", "throttlingexception", "concurrenttagaccess"})
+THROTTLED: Final = frozenset(
+    {"requestlimitexceeded", "throttling", "throttlingexception", "toomanyrequestsexception", "concurrenttagaccess"}
+)
 DENIED: Final = frozenset(
     {"unauthorizedoperation", "accessdenied", "accessdeniedexception", "authfailure", "optinrequired", "expiredtoken"}
     | {"invalidclienttokenid", "requestexpired", "unrecognizedclientexception"}

@@ -12,7 +12,9 @@ from crhelper import CfnResource
 
 from handler.clock import Clock, Deadline
 from handler.errors import InternalFailure, NotStabilized, PeeringError
-from handler.lifecycle import Lifecycle, Progress, Request
+from handler.lifecycle import Lifecycle
+from handler.progress import Progress
+from handler.request import Request
 from handler.response import ATTEMPTS, Undelivered, deliver, encode
 from handler.telemetry import begin, logger, measure, strike
 
@@ -149,4 +151,4 @@ class PeeringResource(CfnResource):
         if status == "SUCCESS":
             return {**response, "Data": self._progress.attributes}
         failure = self._failure or InternalFailure(f"{reason}.", "Report this with the function's log.")
-        return {**response, "Reason": type(failure)(strike(failure.cause), strike(failure.remedy)).reason}
+        return {**response, "Reason": failure.told(strike(failure.cause), strike(failure.remedy)).reason}

@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar
 
-from handler.model import RouteKey, Side
+from handler.model import Option, RouteKey, Side
 
 
 class Stage(IntEnum):
     """The order of changes: make before break. Changes of one stage do not depend on each other."""
 
     REQUEST = 1
-    ACCEPT = 2
-    MAKE = 3
-    BREAK = 4
-    DELETE = 5
+    ADOPT = 2
+    ACCEPT = 3
+    MAKE = 4
+    BREAK = 5
+    DELETE = 6
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,23 @@ class CreateConnection(Change):
 
 
 @dataclass(frozen=True)
+class AdoptConnection(Change):
+    """Write the owner tags on a connection that somebody else has made, before anything else of it is touched."""
+
+    stage = Stage.ADOPT
+    connection_id: str
+    tags: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"adopt {self.connection_id}"
+
+
+@dataclass(frozen=True)
 class AcceptConnection(Change):
-    """Accept the connection, as the accepter."""
+    """Accept the connection, as the side that EC2 has as its accepter."""
 
     stage = Stage.ACCEPT
+    side: Side = Side.ACCEPTER
 
     def __str__(self) -> str:
         return "accept the connection"
@@ -48,14 +62,16 @@ class AcceptConnection(Change):
 
 @dataclass(frozen=True)
 class ModifyOptions(Change):
-    """Set the DNS option of one side."""
+    """Set options of one side; `reversed` where that side has the other role to EC2."""
 
     stage = Stage.MAKE
     side: Side
-    allow_dns: bool
+    options: Mapping[Option, bool]
+    reversed: bool = False
 
     def __str__(self) -> str:
-        return f"{self.side}: {'allow' if self.allow_dns else 'end'} DNS resolution from the remote VPC"
+        settings = (f"{name} {'on' if on else 'off'}" for name, on in self.options.items())
+        return f"{self.side}: turn {', '.join(settings)}"
 
 
 @dataclass(frozen=True)
@@ -83,38 +99,47 @@ class UntagConnection(Change):
 
 
 @dataclass(frozen=True)
-class CreateRoute(Change):
-    """Make a route to the connection."""
+class RouteChange(Change):
+    """A change of one route."""
 
-    stage = Stage.MAKE
     route: RouteKey
 
-    def __str__(self) -> str:
-        return f"{self.route.side}: create route {self.route}"
+    @property
+    def side(self) -> Side:
+        """The side whose table it is."""
+        return self.route.side
 
 
 @dataclass(frozen=True)
-class ReplaceRoute(Change):
+class CreateRoute(RouteChange):
+    """Make a route to the connection."""
+
+    stage = Stage.MAKE
+
+    def __str__(self) -> str:
+        return f"{self.side}: create route {self.route}"
+
+
+@dataclass(frozen=True)
+class ReplaceRoute(RouteChange):
     """Point an existing route from `former` to the connection, or to `target` where one is given, without a gap."""
 
     stage = Stage.MAKE
-    route: RouteKey
     former: str
     target: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.route.side}: replace route {self.route}: {self.former} -> {self.target or 'the connection'}"
+        return f"{self.side}: replace route {self.route}: {self.former} -> {self.target or 'the connection'}"
 
 
 @dataclass(frozen=True)
-class DeleteRoute(Change):
+class DeleteRoute(RouteChange):
     """Remove a route of ours that still targets the connection."""
 
     stage = Stage.BREAK
-    route: RouteKey
 
     def __str__(self) -> str:
-        return f"{self.route.side}: delete route {self.route}"
+        return f"{self.side}: delete route {self.route}"
 
 
 @dataclass(frozen=True)
@@ -126,3 +151,15 @@ class DeleteConnection(Change):
 
     def __str__(self) -> str:
         return f"delete {self.connection_id}"
+
+
+@dataclass(frozen=True)
+class ReleaseConnection(Change):
+    """Take our owner tags off an adopted connection, which lives on."""
+
+    stage = Stage.DELETE
+    connection_id: str
+    tags: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"release {self.connection_id}"

@@ -14,11 +14,32 @@ from handler import shapes
 from handler.calls import CONNECTION_NOT_FOUND, Place, call
 from handler.clock import Deadline, backoff
 from handler.errors import InvalidRequest, NotFound, NotStabilized, PeeringError, ResourceConflict
-from handler.model import Connection, End, Route, RouteKey, RouteTable, Side, Status, Vpc
+from handler.model import (
+    Connection,
+    End,
+    Option,
+    Owner,
+    PrefixList,
+    Query,
+    Quota,
+    Route,
+    RouteKey,
+    RouteTable,
+    Side,
+    Status,
+    Subnet,
+    Vpc,
+    matches,
+)
+from handler.parallel import run
+from handler.quotas import applied
 from handler.routes import conflict
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
+
+FILTER_VALUES: Final = 200
+"""Values that EC2 takes in the filters of one call."""
 
 WAITERS: Final = WaiterModel(json.loads(Path(__file__).with_name("waiters.json").read_text(encoding="utf-8")))
 
@@ -26,15 +47,23 @@ WAITERS: Final = WaiterModel(json.loads(Path(__file__).with_name("waiters.json")
 class Ec2:
     """EC2 as one side sees it. Every call is repeated until the deadline, and every failure explained."""
 
-    def __init__(self, client: "EC2Client", paginators: PaginatorModel, place: Place, deadline: Deadline) -> None:
+    def __init__(
+        self,
+        client: "EC2Client",
+        paginators: PaginatorModel,
+        place: Place,
+        deadline: Deadline,
+        quotas: Callable[[], Any],
+    ) -> None:
         self._client = client
         self._paginators = paginators
         self._place = place
         self._deadline = deadline
+        self._quotas = quotas
 
     def until(self, deadline: Deadline) -> "Ec2":
         """Return the same with another deadline."""
-        return Ec2(self._client, self._paginators, self._place, deadline)
+        return Ec2(self._client, self._paginators, self._place, deadline, self._quotas)
 
     def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401  # EC2's shapes
         return call(self._client, operation, self._place, self._deadline, **parameters)
@@ -56,6 +85,28 @@ class Ec2:
         found = self._all("vpcs", "Vpcs", {"vpc-id": [vpc_id]})
         return shapes.vpc(found[0]) if found else None
 
+    def vpcs_tagged(self, query: Query) -> tuple[Vpc, ...]:
+        """Return the VPCs that a query matches; EC2's own filter would take `*` and `?` in a value for wildcards."""
+        found = self._all("vpcs", "Vpcs", {"tag-key": [key for key, _ in query]})
+        return tuple(shapes.vpc(shape) for shape in found if matches(query, shapes.tags(shape)))
+
+    def dns_off(self, vpc_id: str) -> tuple[str, ...]:
+        """Return which of the two attributes that DNS resolution over a peering needs are off in a VPC."""
+        names = ("enableDnsSupport", "enableDnsHostnames")
+        answers = run(partial(self._call, "describe_vpc_attribute", VpcId=vpc_id, Attribute=name) for name in names)
+        return tuple(
+            name for name, a in zip(names, answers, strict=True) if not a[f"{name[0].upper()}{name[1:]}"]["Value"]
+        )
+
+    def subnets(self, vpc_id: str) -> tuple[Subnet, ...]:
+        """Return all subnets of a VPC."""
+        return tuple(map(shapes.subnet, self._all("subnets", "Subnets", {"vpc-id": [vpc_id]})))
+
+    def prefix_lists(self, prefix_list_ids: Collection[str]) -> tuple[PrefixList, ...]:
+        """Return those of some prefix lists that this account and Region know."""
+        found = self._all("managed_prefix_lists", "PrefixLists", {"prefix-list-id": prefix_list_ids})
+        return tuple(map(shapes.prefix_list, found))
+
     def route_tables(self, vpc_id: str) -> tuple[RouteTable, ...]:
         """Return all route tables of a VPC, with all their routes."""
         return tuple(map(shapes.route_table, self._all("route_tables", "RouteTables", {"vpc-id": [vpc_id]})))
@@ -64,10 +115,28 @@ class Ec2:
         """Return the connections between two VPCs in both directions, those that have ended too."""
         return self._connections({"requester-vpc-info.vpc-id": vpc_ids, "accepter-vpc-info.vpc-id": vpc_ids})
 
+    def connections_of(self, vpc_id: str) -> tuple[Connection, ...]:
+        """Return all connections of a VPC, with whomever."""
+        roles = ("requester", "accepter")
+        requested, accepted = run(partial(self._connections, {f"{role}-vpc-info.vpc-id": [vpc_id]}) for role in roles)
+        return requested + accepted
+
+    def connections_owned(self, owner: Owner) -> tuple[Connection, ...]:
+        """Return all connections that carry the owner tags of a resource."""
+        return self._connections({f"tag:{key}": [value] for key, value in owner.tags.items()})
+
     def live_among(self, connection_ids: Collection[str]) -> frozenset[str]:
         """Return those of some connections that still live."""
-        found = self._connections({"vpc-peering-connection-id": connection_ids})
+        ids = sorted(connection_ids)
+        asked = [ids[start : start + FILTER_VALUES] for start in range(0, len(ids), FILTER_VALUES)]
+        found = [c for some in asked for c in self._connections({"vpc-peering-connection-id": some})]
         return frozenset(c.connection_id for c in found if c.status.live)
+
+    def quotas(self, asked: Collection[Quota]) -> dict[Quota, int]:
+        """Return those of some quotas that this account is told."""
+        client = self._quotas()
+        answers = {quota: applied(client, quota, self._place, self._deadline) for quota in sorted(asked)}
+        return {quota: most for quota, most in answers.items() if most is not None}
 
     def connection(self, connection_id: str) -> Connection | None:
         """Return a connection by its id."""
@@ -123,13 +192,12 @@ class Ec2:
             else:
                 return
 
-    def modify_options(self, connection_id: str, side: Side, *, allow_dns: bool) -> None:
-        """Set this side's DNS option; the other members are left alone."""
-        member = f"{side.title()}PeeringConnectionOptions"
+    def modify_options(self, connection_id: str, role: Side, options: Mapping[Option, bool]) -> None:
+        """Set some options of this side, which has the role to EC2; the others are left alone."""
         self._call(
             "modify_vpc_peering_connection_options",
             VpcPeeringConnectionId=connection_id,
-            **{member: {"AllowDnsResolutionFromRemoteVpc": allow_dns}},
+            **{f"{role.title()}PeeringConnectionOptions": {option.value: on for option, on in options.items()}},
         )
 
     def tag(self, connection_id: str, tags: Mapping[str, str]) -> None:

@@ -13,10 +13,19 @@ PeeringError
 └── InternalFailure         EC2 failed, or answered what this code does not know
 """
 
+from collections.abc import Sequence
 from typing import ClassVar, Final
 
 REASON_LIMIT: Final = 240
 """Characters of a FAILED reason: what CloudFormation's console shows without cutting (crhelper keeps as many)."""
+
+
+FINDINGS_LIMIT: Final = 1000
+"""Characters of the reason where there are several findings: CloudFormation shows all of them in one event."""
+
+
+ROOM_FOR_REST: Final = 70
+"""Characters of these that are kept to say how many findings are left out, and that nothing was changed."""
 
 
 class PeeringError(Exception):
@@ -27,6 +36,8 @@ class PeeringError(Exception):
     """The error code that AWS answered, in lower case (EC2 spells some in two ways); empty without an answer."""
     ec2_status = 0
     """The HTTP status of that answer."""
+    limit = REASON_LIMIT
+    """Characters that its reason may have."""
 
     def __init__(self, cause: str, remedy: str) -> None:
         super().__init__(cause, remedy)
@@ -38,11 +49,17 @@ class PeeringError(Exception):
 
     @property
     def reason(self) -> str:
-        """The reason of the FAILED response: at most `REASON_LIMIT` characters, the remedy kept whole."""
-        if len(str(self)) <= REASON_LIMIT:
+        """The reason of the FAILED response: at most `limit` characters, the remedy kept whole."""
+        if len(str(self)) <= self.limit:
             return str(self)
-        room = max(0, REASON_LIMIT - len(f"{self.code}: … {self.remedy}"))
-        return f"{self.code}: {self.cause[:room].rstrip()}… {self.remedy}"[:REASON_LIMIT]
+        room = max(0, self.limit - len(f"{self.code}: … {self.remedy}"))
+        return f"{self.code}: {self.cause[:room].rstrip()}… {self.remedy}"[: self.limit]
+
+    def told(self, cause: str, remedy: str) -> "PeeringError":
+        """Return the same failure in other words."""
+        other = type(self)(cause, remedy)
+        other.limit = self.limit
+        return other
 
 
 class InvalidRequest(PeeringError):
@@ -103,3 +120,24 @@ class InternalFailure(PeeringError):
     """EC2 failed, or answered what this code does not know."""
 
     code = "InternalFailure"
+
+
+def several(findings: Sequence[PeeringError]) -> PeeringError:
+    """Return one failure that has all findings, of the kind of the first; those that do not fit are counted.
+
+    A remedy that several share is given once.
+    """
+    first, *more = findings
+    if not more:
+        return first
+    text, said = f"{len(findings)} findings:", set()
+    for number, finding in enumerate(findings, start=1):
+        item = f" ({number}) {finding.cause}" + (f" {finding.remedy}" if finding.remedy not in said else "")
+        if len(first.code) + len(text) + len(item) > FINDINGS_LIMIT - ROOM_FOR_REST:
+            text += f" And {len(findings) - number + 1} more in the function's log."
+            break
+        text += item
+        said.add(finding.remedy)
+    failure = type(first)(text, "Nothing was changed.")
+    failure.limit = FINDINGS_LIMIT
+    return failure

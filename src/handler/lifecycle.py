@@ -1,121 +1,28 @@
 """The life of one resource: from a request of CloudFormation to what it is to be answered."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from hashlib import sha256
-from typing import Annotated, Any, Final, Literal
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
-from pydantic.alias_generators import to_pascal
-
-from handler.changes import Change
 from handler.clock import Deadline
 from handler.desire import desire
 from handler.ec2 import Ec2
 from handler.errors import AccessDenied, InvalidRequest, PeeringError
+from handler.find import find
 from handler.model import REPLACES, Desired, Owner, Side
+from handler.observe import Sides
 from handler.parallel import run
-from handler.plan import Plan
-from handler.properties import Home, Properties, parse, salvage
+from handler.parsing import parse, salvage
+from handler.progress import Progress
+from handler.properties import Home, Properties
 from handler.reconcile import Outcome, Reconciler
 from handler.registry import Registry
+from handler.request import Request
 from handler.sessions import Access, Sessions, session_name
 from handler.telemetry import logger
 
 UNDO_SECONDS: Final = 60.0
 """Of the time of an Update, what is kept for taking a failed replacement back; at most a quarter of it."""
-
-
-def _alias(field: str) -> str:
-    return "ResponseURL" if field == "response_url" else to_pascal(field)
-
-
-class Request(BaseModel):
-    """CloudFormation's event. Values of the properties arrive as strings, lists and objects."""
-
-    model_config = ConfigDict(alias_generator=_alias, frozen=True, hide_input_in_errors=True)
-
-    request_type: Literal["Create", "Update", "Delete"]
-    service_token: Annotated[str, StringConstraints(pattern=r"^arn:[\w-]+:\w+:[\w-]+:\d{12}:.+$")]
-    response_url: Annotated[str, StringConstraints(pattern="^https://")]
-    stack_id: Annotated[str, StringConstraints(pattern=r"^arn:[\w-]+:cloudformation:[\w-]+:\d{12}:stack/.+$")]
-    request_id: str
-    logical_resource_id: str
-    physical_resource_id: str | None = None
-    resource_properties: dict[str, Any] = {}
-    old_resource_properties: dict[str, Any] = {}
-
-    @property
-    def account(self) -> str:
-        """The function's account; the emulators of Lambda put an invented one into the context's ARN."""
-        return self.service_token.split(":")[4]
-
-    @property
-    def connection_id(self) -> str | None:
-        """The physical id, where it is a connection's."""
-        known = self.physical_resource_id or ""
-        return known if known.startswith("pcx-") else None
-
-    @property
-    def deterministic_id(self) -> str:
-        """The physical id while no connection is known: the same at every retry, and never a connection's."""
-        name = f"{self.stack_id}/{self.logical_resource_id}"
-        return f"vpc-peering-{sha256(name.encode()).hexdigest()[:17]}"
-
-
-@dataclass
-class Progress:
-    """What has become of a request so far; it stands, whatever fails later.
-
-    `found` tells whether a connection of ours is known, `created` whether this very request made it, `changes` all that
-    EC2 has made, and `left_behind` whether something remained on an accepter's side that could not be reached.
-    """
-
-    physical_id: str
-    attributes: dict[str, str] = field(default_factory=dict)
-    changes: list[Change] = field(default_factory=list)
-    found: bool = False
-    created: bool = False
-    left_behind: bool = False
-
-    def planned(self, plan: Plan) -> None:
-        """Log a plan that is about to be applied, or refused."""
-        logger.info(
-            "plan",
-            counts=plan.counts,
-            changes=[str(change) for change in plan.changes],
-            refusals=[str(r) for r in plan.refusals],
-        )
-
-    def identified(self, connection_id: str, *, created: bool) -> None:
-        """Take note of the connection, the moment that it is known to be ours."""
-        self.found, self.created = True, created
-        self.physical_id = connection_id
-        logger.append_keys(connection_id=connection_id)
-
-    def applied(self, change: Change) -> None:
-        """Take note of a change that EC2 has made."""
-        self.changes.append(change)
-
-    def reached(self, desired: Desired, outcome: Outcome) -> None:
-        """Take note of what a Create or an Update led to."""
-        self.attributes = attributes(desired, outcome)
-        for route in outcome.plan.skipped:
-            logger.warning("a route was left to another target (OnConflict: Skip)", route=str(route))
-
-    def removed(self, desired: Desired, outcome: Outcome) -> None:
-        """Name what a Delete had to leave on the accepter's side."""
-        unreached = desired.accepter.managed and outcome.observed.accepter is None and self.found
-        if unreached or outcome.refused:
-            self.left_behind = True
-            end = desired.accepter.end
-            logger.warning(
-                "routes to the deleted connection may remain as blackholes on the accepter's side",
-                vpc_id=end.vpc_id,
-                account=end.account,
-                region=end.region,
-                reason=outcome.refused.reason if outcome.refused else "the side could not be reached",
-            )
 
 
 @dataclass(frozen=True)
@@ -146,21 +53,33 @@ class Lifecycle:
     ) -> None:
         properties = parse(request.resource_properties, home)
         desired = desire(properties, home, owner)
-        if request.request_type == "Update":
-            old_properties = salvage(request.old_resource_properties, home)
-            previous = desire(old_properties, home, owner)
-            desired = replace(desired, previous=previous, connection_id=request.connection_id)
-            if previous.accepter.managed and previous.ends == desired.ends and properties.reaches_accepter(home):
-                # What the old properties made on the accepter's side is taken back, though nothing new is asked there.
-                desired = replace(desired, accepter=replace(desired.accepter, managed=True))
-            self._remove_remnant(old_properties, desired, deadline, progress)
-        sides = self._open(properties, desired, deadline)
-        reconciler = Reconciler(sides, self.registry, deadline, progress)
         if request.request_type == "Create":
-            outcome = reconciler.reconcile(desired)
-        else:
-            outcome = _reconcile_or_undo(reconciler, desired, request, progress)
-        progress.reached(desired, outcome)
+            sides, desired = self._reach(properties, desired, deadline)
+            progress.reached(Reconciler(sides, self.registry, deadline, progress).reconcile(desired))
+            return
+        old_properties = salvage(request.old_resource_properties, home)
+        previous = desire(old_properties, home, owner)
+        desired = replace(desired, previous=previous, connection_id=request.connection_id)
+        # What the old properties made on the accepter's side is taken back, though nothing new is asked there.
+        remains = previous.accepter.managed and properties.reaches_accepter(home)
+        sides, desired = self._reach(properties, desired, deadline, remains=remains)
+        self._remove_remnant(old_properties, desired, deadline, progress)
+        reconciler = Reconciler(sides, self.registry, deadline, progress)
+        progress.reached(_reconcile_or_undo(reconciler, desired, request, progress))
+
+    def _reach(
+        self, properties: Properties, desired: Desired, deadline: Deadline, *, remains: bool = False
+    ) -> tuple[Sides, Desired]:
+        """Open the sides, and find the VPCs; the sides to act on, and the desired state with its VPCs.
+
+        Where something `remains` on the accepter's side of the same pair, that side is acted on too.
+        """
+        managed = replace(desired.accepter, managed=desired.accepter.managed or remains)
+        sides = self._open(properties, replace(desired, accepter=managed), deadline)
+        desired = find(desired, sides)
+        if desired.same_pair:
+            desired = replace(desired, accepter=replace(desired.accepter, managed=managed.managed))
+        return {side: ec2 for side, ec2 in sides.items() if desired.side(side).managed}, desired
 
     def _remove_remnant(
         self, old_properties: Properties, desired: Desired, deadline: Deadline, progress: Progress
@@ -171,7 +90,9 @@ class Lifecycle:
         connection of ours between that pair which names this id as its predecessor is the remnant; its routes go back.
         """
         previous = desired.previous
-        if previous is None or previous.ends == desired.ends or desired.connection_id is None:
+        if previous is None or previous.ends == desired.ends or desired.connection_id is None or previous.foreign_id:
+            return
+        if not all(end.vpc_id for end in previous.ends):
             return
         access = Access("", previous.requester.end, old_properties.role_arn, old_properties.external_id)
         try:
@@ -182,7 +103,7 @@ class Lifecycle:
             return
         for connection in between:
             named = connection.status.live and connection.tags.get(REPLACES) == desired.connection_id
-            if named and previous.owns(connection):
+            if named and previous.owns(connection.facing(previous.ends)):
                 logger.warning("a failed replacement is taken back", new_connection_id=connection.connection_id)
                 doomed = replace(previous, present=False, connection_id=connection.connection_id)
                 sides = self._open(old_properties, doomed, deadline)
@@ -192,7 +113,7 @@ class Lifecycle:
         properties = salvage(request.resource_properties, home)
         desired = desire(properties, home, owner, present=False)
         desired = replace(desired, connection_id=request.connection_id)
-        if not all(end.vpc_id for end in desired.ends):
+        if not _tells_its_vpcs(desired):
             if request.connection_id is None:
                 logger.info("nothing to delete: with these properties nothing was ever made")
                 return
@@ -202,9 +123,11 @@ class Lifecycle:
             )
         progress.found = request.connection_id is not None
         try:
-            sides = self._open(properties, desired, deadline)
-            reconciler = Reconciler(sides, self.registry, deadline, progress)
-            outcome = reconciler.reconcile(desired)
+            sides, desired = self._reach(properties, desired, deadline)
+            if not all(desired.side(side).end.vpc_id for side in sides):
+                logger.info("nothing to delete: the connection is gone, and its VPCs are not to be found")
+                return
+            outcome = Reconciler(sides, self.registry, deadline, progress).reconcile(desired)
         except AccessDenied as failure:
             if progress.found:
                 raise
@@ -215,23 +138,29 @@ class Lifecycle:
         progress.removed(desired, outcome)
 
     def _open(self, properties: Properties, desired: Desired, deadline: Deadline) -> dict[Side, Ec2]:
-        """Open both sides at once; the accepter's only if something is asked of it. Delete goes on without it."""
-        accesses = {Side.REQUESTER: Access("", desired.requester.end, properties.role_arn, properties.external_id)}
-        if desired.accepter.managed:
-            accesses[Side.ACCEPTER] = Access(
-                "Peer", desired.accepter.end, properties.peer_role_arn, properties.peer_external_id
-            )
-        opened = run(partial(self._open_side, desired, side, access, deadline) for side, access in accesses.items())
-        return {side: ec2 for side, ec2 in zip(accesses, opened, strict=True) if ec2}
+        """Open the sides of which, or from which, something is asked, at once. Delete goes on without the other one."""
+        accesses = {
+            Side.REQUESTER: Access("", desired.requester.end, properties.role_arn, properties.external_id),
+            Side.ACCEPTER: Access("Peer", desired.accepter.end, properties.peer_role_arn, properties.peer_external_id),
+        }
+        asked = [side for side in Side if desired.side(side).managed]
+        opened = run(partial(self._open_side, desired, side, accesses[side], deadline) for side in asked)
+        return {side: ec2 for side, ec2 in zip(asked, opened, strict=True) if ec2}
 
     def _open_side(self, desired: Desired, side: Side, access: Access, deadline: Deadline) -> Ec2 | None:
         try:
             return self.sessions.open(access, _session_name(desired.owner), deadline)
         except AccessDenied as failure:
-            if desired.present or side is Side.REQUESTER:
+            if desired.present or side is desired.lead:
                 raise
             logger.warning("the accepter's side cannot be reached", reason=failure.reason)
             return None
+
+
+def _tells_its_vpcs(desired: Desired) -> bool:
+    """Tell whether the properties say which VPCs are meant: what was salvaged of them may not."""
+    asked = [desired.accepter] if desired.foreign_id else [desired.requester, desired.accepter]
+    return all(side.end.vpc_id or side.vpc_tags for side in asked)
 
 
 def _session_name(owner: Owner) -> str:
@@ -244,9 +173,9 @@ def _reconcile_or_undo(reconciler: Reconciler, desired: Desired, request: Reques
     try:
         return reconciler.until(reconciler.deadline.earlier(undo_seconds)).reconcile(desired)
     except PeeringError:
-        if progress.created:
+        if progress.new:
             _undo(reconciler, replace(desired, present=False, previous=None, connection_id=progress.physical_id))
-        progress.identified(request.physical_resource_id or request.deterministic_id, created=False)
+        progress.identified(request.physical_resource_id or request.deterministic_id, new=False)
         raise
 
 
@@ -261,26 +190,3 @@ def _undo(reconciler: Reconciler, doomed: Desired) -> None:
             new_connection_id=doomed.connection_id,
             reason=failure.reason,
         )
-
-
-def attributes(desired: Desired, outcome: Outcome) -> dict[str, str]:
-    """Return the attributes of Fn::GetAtt; lists are joined by commas."""
-    connection = outcome.connection
-    if connection is None:
-        return {}
-    values = {
-        "Id": connection.connection_id,
-        "VpcPeeringConnectionId": connection.connection_id,
-        "Status": connection.status.value,
-    }
-    for side, count in ((Side.REQUESTER, "RouteCount"), (Side.ACCEPTER, "PeerRouteCount")):
-        view, end = outcome.observed.side(side), desired.side(side).end
-        blocks = view.vpc.cidr_blocks if view and view.vpc else connection.cidr_blocks.get(side, ())
-        values |= {
-            f"{side.title()}VpcId": end.vpc_id,
-            f"{side.title()}OwnerId": end.account,
-            f"{side.title()}Region": end.region,
-            f"{side.title()}CidrBlocks": ",".join(blocks),
-            count: str(sum(route.side is side for route in outcome.plan.routes)),
-        }
-    return values

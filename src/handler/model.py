@@ -1,6 +1,6 @@
 """The values that the whole code speaks in: what is desired, and what was observed. Pure: no AWS, no clock."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from ipaddress import ip_network
@@ -12,6 +12,9 @@ RESERVED_BLOCKS: Final = ("169.254.168.0/22", "fd00:ec2::/32")
 
 REPLACES: Final = "vpc-peering:replaces"
 """The owner tag of a connection that was made in place of another one of its resource: that one's id."""
+
+ADOPTED: Final = "vpc-peering:adopted"
+"""The owner tag of a connection that its resource has not made: what was there before, see `adopted_tag`."""
 
 
 def canonical(cidr_block: str) -> str:
@@ -31,6 +34,11 @@ def inside(cidr_block: str, other: str) -> bool:
 def overlaps(cidr_block: str, other: str) -> bool:
     """Tell whether two CIDR blocks share an address."""
     return inside(cidr_block, other) or inside(other, cidr_block)
+
+
+def is_prefix_list(destination: str) -> bool:
+    """Tell whether a destination is a managed prefix list, and no CIDR block."""
+    return destination.startswith("pl-")
 
 
 class Side(StrEnum):
@@ -79,7 +87,7 @@ class OnConflict(StrEnum):
 
 @dataclass(frozen=True)
 class Owner:
-    """Who a connection belongs to; written on its requester's side as tags, at creation."""
+    """Who a connection belongs to; written as tags on the side of `VpcId`, at creation or at adoption."""
 
     stack_id: str
     logical_id: str
@@ -108,30 +116,60 @@ class End:
     region: str
 
 
+class Option(StrEnum):
+    """EC2's peering options, which each side has for itself."""
+
+    DNS = "AllowDnsResolutionFromRemoteVpc"
+    MULTIPATH = "AllowMultipathResilience"
+
+
+Query = tuple[tuple[str, str | None], ...]
+"""Tags to look for, which must all match; None matches any value. Without any, nothing is looked for."""
+
+
+def matches(query: Query, tags: Mapping[str, str]) -> bool:
+    """Tell whether tags are what a query looks for."""
+    return bool(query) and all(key in tags and value in (None, tags[key]) for key, value in query)
+
+
 @dataclass(frozen=True)
 class RouteRule:
     """`Routes` or `PeerRoutes`: which tables get routes to which destinations. CIDR blocks are canonical."""
 
     route_table_ids: tuple[str, ...] = ()
+    subnet_ids: tuple[str, ...] = ()
+    route_table_tags: Query = ()
+    subnet_tags: Query = ()
     all_route_tables: bool = False
     main_route_table: bool = False
     exclude_route_table_ids: tuple[str, ...] = ()
     destination_cidr_blocks: tuple[str, ...] | None = None
+    destination_subnet_ids: tuple[str, ...] = ()
+    destination_prefix_list_ids: tuple[str, ...] = ()
     exclude_cidr_blocks: tuple[str, ...] = ()
     on_conflict: OnConflict = OnConflict.FAIL
+
+    @property
+    def to_whole_vpc(self) -> bool:
+        """Whether no destination is given: then it is every block of the other VPC."""
+        return self.destination_cidr_blocks is None and not (
+            self.destination_subnet_ids or self.destination_prefix_list_ids
+        )
 
 
 @dataclass(frozen=True)
 class DesiredSide:
     """What the properties ask for on one side.
 
-    `managed` is false for a side that is left to the other party; `allow_dns` is None where the option is not managed.
+    `managed` is false for a side that is left to the other party. `vpc_tags` look for the VPC whose id `end` has then
+    not yet. `options` has only those that are managed.
     """
 
     end: End
     managed: bool = True
+    vpc_tags: Query = ()
     tags: Mapping[str, str] = field(default_factory=dict)
-    allow_dns: bool | None = None
+    options: Mapping[Option, bool] = field(default_factory=dict)
     routes: RouteRule | None = None
 
 
@@ -152,16 +190,27 @@ class Desired:
     """The state that a request asks for; `present` is false for Delete.
 
     `previous` is what the resource asked for before (Update), of the same pair or another. `connection_id` is the
-    physical id where it is a connection's: the one that this resource has had so far.
+    physical id where it is a connection's: the one that this resource has had so far. `foreign_id` is that of a
+    connection which somebody else requested, and of which only the accepter's side is ours: then nothing is known of
+    the requester's end but what was given to check it, the rest is empty.
     """
 
     owner: Owner
     requester: DesiredSide
     accepter: DesiredSide
     auto_accept: bool = True
+    wait_for_acceptance: bool = False
+    adopt: bool = False
+    preflight: bool = True
     present: bool = True
     previous: "Desired | None" = None
     connection_id: str | None = None
+    foreign_id: str | None = None
+
+    @property
+    def lead(self) -> Side:
+        """The side that is ours in every mode: its account shows whose connection it is."""
+        return Side.ACCEPTER if self.foreign_id else Side.REQUESTER
 
     def side(self, side: Side) -> DesiredSide:
         """Return the requester's or the accepter's part."""
@@ -172,15 +221,39 @@ class Desired:
         """The pair: the requester's end, the accepter's end."""
         return self.requester.end, self.accepter.end
 
+    @property
+    def same_pair(self) -> "Desired | None":
+        """What was asked for before, if that was of the same pair."""
+        return self.previous if self.previous and self.previous.ends == self.ends else None
+
     def owns(self, connection: "Connection") -> bool:
-        """Tell whether a connection is this resource's: of this very pair, with its owner tags."""
+        """Tell whether a connection is this resource's: of this very pair, made or adopted with its owner tags."""
+        if self.foreign_id:
+            return connection.connection_id == self.foreign_id
+        if connection.reversed and ADOPTED not in connection.tags:
+            return False
         return connection.ends == self.ends and self.owner.owns(connection)
+
+    def keeps(self, connection: "Connection") -> bool:
+        """Tell whether a connection outlives this resource, which has not made it."""
+        return self.foreign_id is not None or ADOPTED in connection.tags
+
+    def completed(self, connection: "Connection | None") -> "Desired":
+        """Return the same with what a foreign connection tells of its requester's end, where nothing was given."""
+        if not self.foreign_id or connection is None:
+            return self
+        given, found = self.requester.end, connection.requester
+        end = End(given.vpc_id or found.vpc_id, given.account or found.account, given.region or found.region)
+        previous = self.previous
+        if previous and previous.foreign_id == self.foreign_id:
+            previous = previous.completed(connection)
+        return replace(self, requester=replace(self.requester, end=end), previous=previous)
 
     @property
     def shared_tags(self) -> bool:
-        """Whether both sides see one set of tags: EC2 keeps one set an account and Region."""
+        """Whether both sides are ours and see one set of tags: EC2 keeps one set an account and Region."""
         requester, accepter = self.ends
-        return (requester.account, requester.region) == (accepter.account, accepter.region)
+        return not self.foreign_id and (requester.account, requester.region) == (accepter.account, accepter.region)
 
 
 @dataclass(frozen=True)
@@ -219,6 +292,8 @@ class RouteTable:
     main: bool
     routes: tuple[Route, ...] = ()
     gateway: bool = False
+    subnet_ids: frozenset[str] = frozenset()
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def static_route(self, destination: str) -> Route | None:
         """Return the static route to exactly this destination: the only kind that another one can conflict with."""
@@ -226,8 +301,36 @@ class RouteTable:
 
 
 @dataclass(frozen=True)
+class Subnet:
+    """A subnet: its CIDR blocks, canonical, IPv4 before IPv6."""
+
+    subnet_id: str
+    cidr_blocks: tuple[str, ...]
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PrefixList:
+    """A managed prefix list. EC2 counts its `max_entries` as so many routes of its address family."""
+
+    prefix_list_id: str
+    ipv6: bool
+    max_entries: int
+
+
+class Quota(StrEnum):
+    """Quotas of the VPC service by their codes in Service Quotas."""
+
+    ROUTES_PER_TABLE = "L-93826ACB"
+    PEERINGS_PER_VPC = "L-7E9ECCDB"
+
+
+@dataclass(frozen=True)
 class Connection:
-    """A connection as one side sees it: that side's tags, and of the options what EC2 shows there."""
+    """A connection as one side sees it: that side's tags, and of the options what EC2 shows there.
+
+    `reversed` says that the requester of this value, the VPC of `VpcId`, is the accepter to EC2.
+    """
 
     connection_id: str
     status: Status
@@ -235,8 +338,29 @@ class Connection:
     accepter: End
     message: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
-    allow_dns: Mapping[Side, bool] = field(default_factory=dict)
+    options: Mapping[Side, frozenset[Option]] = field(default_factory=dict)
     cidr_blocks: Mapping[Side, tuple[str, ...]] = field(default_factory=dict)
+    reversed: bool = False
+
+    @property
+    def turned(self) -> "Connection":
+        """The same seen with the ends in the other order."""
+        return replace(
+            self,
+            requester=self.accepter,
+            accepter=self.requester,
+            options={side.other: options for side, options in self.options.items()},
+            cidr_blocks={side.other: blocks for side, blocks in self.cidr_blocks.items()},
+            reversed=not self.reversed,
+        )
+
+    def facing(self, ends: tuple[End, End]) -> "Connection":
+        """Return the same with the ends in the order of a pair, where it joins that pair the other way round."""
+        return self.turned if self.ends == ends[::-1] else self
+
+    def allows(self, side: Side, option: Option) -> bool:
+        """Tell whether an option of a side is on."""
+        return option in self.options.get(side, ())
 
     @property
     def ends(self) -> tuple[End, End]:
@@ -248,13 +372,34 @@ class Connection:
         return self.requester if side is Side.REQUESTER else self.accepter
 
 
+def adopted_tag(connection: Connection, found: Iterable[RouteKey]) -> str:
+    """Return the value of the tag `ADOPTED`: what was there when a connection was adopted.
+
+    First the role that the VPC of `VpcId` has to EC2, then the options that were on, and `Routes` or `PeerRoutes`
+    where desired routes were there already: `requester+Routes+AllowDnsResolutionFromRemoteVpc`.
+    """
+    role = Side.ACCEPTER if connection.reversed else Side.REQUESTER
+    routes = [f"{side.prefix}Routes" for side in Side if any(key.side is side for key in found)]
+    options = [f"{side.prefix}{option}" for side in Side for option in Option if connection.allows(side, option)]
+    return "+".join([role, *routes, *options])
+
+
 @dataclass(frozen=True)
 class ObservedSide:
-    """What one side's account shows in its Region. `vpc` is None where the VPC is not there."""
+    """What one side's account shows in its Region. `vpc` is None where the VPC is not there.
+
+    Read only where something rests on it: `subnets` and `prefix_lists`; `dns_off`, the DNS attributes of the VPC that
+    are off; `peerings`, how many active connections the VPC has with whomever; `quotas`, where permitted.
+    """
 
     vpc: Vpc | None = None
     tables: tuple[RouteTable, ...] = ()
     connections: tuple[Connection, ...] = ()
+    subnets: tuple[Subnet, ...] = ()
+    prefix_lists: tuple[PrefixList, ...] = ()
+    dns_off: tuple[str, ...] = ()
+    peerings: int | None = None
+    quotas: Mapping[Quota, int] = field(default_factory=dict)
 
     def connection(self, connection_id: str | None) -> Connection | None:
         """Return a connection by its id."""
@@ -263,11 +408,15 @@ class ObservedSide:
 
 @dataclass(frozen=True)
 class RouteRecord:
-    """A route that we made: the connection it was made for, and the target that it took the place of."""
+    """A route that we made: the connection it was made for, and the target that it took the place of.
+
+    `found` marks one that we have not made: it led to a connection that somebody else made before that became ours.
+    """
 
     key: RouteKey
     connection_id: str
     former: str | None = None
+    found: bool = False
 
 
 @dataclass(frozen=True)
@@ -277,7 +426,7 @@ class Observed:
     `records` are the registry's; `gone` are the connections that routes still name though they live no more.
     """
 
-    requester: ObservedSide
+    requester: ObservedSide | None
     accepter: ObservedSide | None
     records: tuple[RouteRecord, ...] = ()
     gone: frozenset[str] = frozenset()
@@ -286,13 +435,15 @@ class Observed:
         """Return the requester's or the accepter's part."""
         return self.requester if side is Side.REQUESTER else self.accepter
 
+    def view(self, side: Side) -> ObservedSide:
+        """Return what is known of a side, which may be nothing."""
+        return self.side(side) or ObservedSide()
+
     def with_side(self, side: Side, **fresh: Any) -> "Observed":  # noqa: ANN401  # the fields of ObservedSide
         """Return the same with a part of one side read anew."""
-        view = replace(self.side(side) or ObservedSide(), **fresh)
+        view = replace(self.view(side), **fresh)
         return replace(self, requester=view) if side is Side.REQUESTER else replace(self, accepter=view)
 
     def sides(self) -> Iterator[tuple[Side, ObservedSide]]:
         """Yield the sides that could be observed."""
-        yield Side.REQUESTER, self.requester
-        if self.accepter is not None:
-            yield Side.ACCEPTER, self.accepter
+        yield from ((side, view) for side in Side if (view := self.side(side)) is not None)

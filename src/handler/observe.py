@@ -1,54 +1,146 @@
 """Observe: read what is there. Nothing here writes."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
 from handler.ec2 import Ec2
 from handler.errors import AccessDenied
-from handler.model import REPLACES, Desired, Observed, ObservedSide, RouteRecord, Side
+from handler.model import (
+    ADOPTED,
+    REPLACES,
+    Connection,
+    Desired,
+    Observed,
+    ObservedSide,
+    Option,
+    PrefixList,
+    Quota,
+    RouteRecord,
+    Side,
+    Status,
+    Subnet,
+)
 from handler.parallel import run
+from handler.rules import rule_of
+
+READS = 6
+"""Of one side at once."""
 
 Sides = Mapping[Side, Ec2]
-"""The sides to act on; without the accepter's where that is left to the other party, or cannot be reached."""
+"""The sides to act on; without one that is left to the other party, or (Delete) cannot be reached."""
 
 
 def observe(desired: Desired, sides: Sides, records: tuple[RouteRecord, ...] = ()) -> Observed:
-    """Read both sides at once: of each its VPC, its route tables, and the connections of the pair.
+    """Read both sides at once: of each its VPC, its route tables, the connections of the pair, and what is asked for.
 
-    At Delete, an accepter's side whose reads are refused counts as one that cannot be reached.
+    At Delete, a side other than the lead whose reads are refused counts as one that cannot be reached.
     """
     views = dict(zip(sides, run(partial(_reachable, desired, side, ec2) for side, ec2 in sides.items()), strict=True))
-    requester = views[Side.REQUESTER] or ObservedSide()
-    observed = Observed(requester, views.get(Side.ACCEPTER), records)
+    observed = Observed(views.get(Side.REQUESTER), views.get(Side.ACCEPTER), records)
+    observed = _with_adopted(desired, observed, sides)
     return replace(observed, gone=_gone(desired, observed, sides))
+
+
+def with_quotas(observed: Observed, sides: Sides, asked: Mapping[Side, Collection[Quota]]) -> Observed:
+    """Add quotas of some sides."""
+    answers = run(partial(sides[side].quotas, quotas) for side, quotas in asked.items())
+    for side, quotas in zip(asked, answers, strict=True):
+        observed = observed.with_side(side, quotas=quotas)
+    return observed
 
 
 def _reachable(desired: Desired, side: Side, ec2: Ec2) -> ObservedSide | None:
     try:
         return _observe_side(desired, side, ec2)
     except AccessDenied:
-        if desired.present or side is Side.REQUESTER:
+        if desired.present or side is desired.lead:
             raise
         return None
 
 
 def _observe_side(desired: Desired, side: Side, ec2: Ec2) -> ObservedSide:
     vpc_id = desired.side(side).end.vpc_id
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(READS) as pool:
         vpc = pool.submit(ec2.vpc, vpc_id)
         tables = pool.submit(ec2.route_tables, vpc_id)
-        if desired.present or side is Side.REQUESTER:
-            connections = ec2.connections_between([end.vpc_id for end in desired.ends])
-        else:
-            connections = ()
-        view = ObservedSide(vpc.result(), tables.result(), connections)
-    if side is Side.ACCEPTER or desired.connection_id is None:
+        subnets = pool.submit(_subnets, desired, side, ec2)
+        prefix_lists = pool.submit(_prefix_lists, desired, side, ec2)
+        dns_off = pool.submit(_dns_off, desired, side, ec2)
+        connections, peerings = _connections(desired, side, ec2)
+        view = ObservedSide(
+            vpc.result(),
+            tables.result(),
+            tuple(connection.facing(desired.ends) for connection in connections),
+            subnets.result(),
+            prefix_lists.result(),
+            dns_off.result(),
+            peerings,
+        )
+    return _with_known(view, desired, ec2) if side is desired.lead else view
+
+
+def _subnets(desired: Desired, side: Side, ec2: Ec2) -> tuple[Subnet, ...]:
+    """Read the subnets of a side where a rule chooses tables or destinations by them."""
+    own, other = rule_of(desired, side), rule_of(desired, side.other)
+    asked = own.subnet_ids or own.subnet_tags or other.destination_subnet_ids
+    return ec2.subnets(desired.side(side).end.vpc_id) if asked else ()
+
+
+def _prefix_lists(desired: Desired, side: Side, ec2: Ec2) -> tuple[PrefixList, ...]:
+    asked = rule_of(desired, side).destination_prefix_list_ids
+    return ec2.prefix_lists(asked) if asked and desired.present else ()
+
+
+def _dns_off(desired: Desired, side: Side, ec2: Ec2) -> tuple[str, ...]:
+    """Read the DNS attributes of a VPC where DNS resolution is newly asked for, on whichever side."""
+    before = desired.same_pair
+    asked = any(
+        desired.side(each).options.get(Option.DNS) and not (before and before.side(each).options.get(Option.DNS))
+        for each in Side
+    )
+    return ec2.dns_off(desired.side(side).end.vpc_id) if asked and desired.present and desired.preflight else ()
+
+
+def _connections(desired: Desired, side: Side, ec2: Ec2) -> tuple[tuple[Connection, ...], int | None]:
+    """Read the connections that matter on a side, and where one more may be made how many active ones its VPC has."""
+    vpc_ids = {end.vpc_id for end in desired.ends}
+    if not desired.present and side is not desired.lead:
+        return (), None
+    if desired.present and desired.preflight and (desired.connection_id is None or desired.same_pair is None):
+        of_vpc = ec2.connections_of(desired.side(side).end.vpc_id)
+        active = sum(connection.status in {Status.ACTIVE, Status.PROVISIONING} for connection in of_vpc)
+        joining = (
+            connection
+            for connection in of_vpc
+            if connection.connection_id == desired.foreign_id
+            or vpc_ids == {connection.requester.vpc_id, connection.accepter.vpc_id}
+        )
+        return tuple(joining), active
+    if desired.foreign_id:
+        known = ec2.connection(desired.foreign_id)
+        return ((known,) if known else ()), None
+    return ec2.connections_between(vpc_ids), None
+
+
+def _with_known(view: ObservedSide, desired: Desired, ec2: Ec2) -> ObservedSide:
+    """Add the connection that CloudFormation knows by its id, where the properties do not lead to it."""
+    known = desired.foreign_id or desired.connection_id
+    if known is None:
         return view
-    if view.connection(desired.connection_id) is None and (known := ec2.connection(desired.connection_id)):
-        view = replace(view, connections=(*connections, known))
+    if view.connection(known) is None and (seen := ec2.connection(known)):
+        view = replace(view, connections=(*view.connections, seen.facing(desired.ends)))
     return _with_predecessor(view, desired, ec2)
+
+
+def _with_adopted(desired: Desired, observed: Observed, sides: Sides) -> Observed:
+    """Add what the accepter's side shows of an adopted connection that is to be left: its tags and options there."""
+    left = [c for c in observed.view(desired.lead).connections if desired.owns(c) and ADOPTED in c.tags]
+    if desired.present or not left or observed.accepter is None:
+        return observed
+    seen = sides[Side.ACCEPTER].connection(left[0].connection_id)
+    return observed.with_side(Side.ACCEPTER, connections=(seen.facing(desired.ends),) if seen else ())
 
 
 def _with_predecessor(view: ObservedSide, desired: Desired, ec2: Ec2) -> ObservedSide:

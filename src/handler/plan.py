@@ -6,20 +6,33 @@ A converged world gives an empty plan. What would be unsafe is a refusal, to be 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 from handler.changes import (
     AcceptConnection,
+    AdoptConnection,
     Change,
     CreateConnection,
     DeleteConnection,
-    ModifyOptions,
     Stage,
-    TagConnection,
-    UntagConnection,
 )
-from handler.errors import AlreadyExists, InvalidRequest, NotFound, PeeringError, ResourceConflict
-from handler.model import REPLACES, Connection, Desired, Observed, RouteKey, Side, Status, overlaps
+from handler.errors import InvalidRequest, NotFound, PeeringError, several
+from handler.model import (
+    ADOPTED,
+    REPLACES,
+    Connection,
+    Desired,
+    Observed,
+    RouteKey,
+    Side,
+    Status,
+    adopted_tag,
+    overlaps,
+)
+from handler.ownership import doomed, not_ours, not_to_touch, subject, taken_over
+from handler.preflight import findings
 from handler.routes import RoutePlan, plan_removal, plan_routes
+from handler.settings import plan_release, plan_settings, tags
 
 
 @dataclass(frozen=True)
@@ -28,6 +41,7 @@ class Plan:
 
     `active` says that the connection is, or will be, active: false while it is left to the other party to accept.
     `routes` are the desired ones that the plan leaves on the connection, `skipped` those left to another target.
+    `found` are those that led to a connection before it becomes ours by this plan.
     """
 
     changes: tuple[Change, ...] = ()
@@ -35,14 +49,13 @@ class Plan:
     connection: Connection | None = None
     active: bool = False
     routes: frozenset[RouteKey] = frozenset()
+    found: frozenset[RouteKey] = frozenset()
     skipped: tuple[RouteKey, ...] = ()
 
     def raise_if_unsafe(self) -> None:
-        """Raise the refusal; several become one, with all their causes and the remedy of the first."""
-        if not self.refusals:
-            return
-        first, *more = self.refusals
-        raise type(first)(" ".join(r.cause for r in (first, *more)), first.remedy)
+        """Raise the refusal; several become one, which has all of them."""
+        if self.refusals:
+            raise several(self.refusals)
 
     def of(self, *stages: Stage) -> tuple[Change, ...]:
         """Return the changes of some stages, in their order."""
@@ -60,77 +73,62 @@ def plan(desired: Desired, observed: Observed) -> Plan:
 
 
 def _plan_presence(desired: Desired, observed: Observed) -> Plan:
-    connection = _ours(desired, observed)
-    refusals = [*_missing_vpcs(desired, observed), *_foreign_connections(desired, observed)]
+    connection = subject(desired, observed)
+    absent = [*_missing_vpcs(desired, observed)]
+    refusals = [*absent, *not_to_touch(desired, observed)]
     if connection is None:
         refusals += _overlaps(observed)
-    active = desired.auto_accept or (connection is not None and connection.status is Status.ACTIVE)
-    routes = RoutePlan() if refusals else plan_routes(desired, observed, connection)
+    active = (
+        desired.auto_accept
+        or desired.wait_for_acceptance
+        or (connection is not None and connection.status is Status.ACTIVE)
+    )
+    routes = RoutePlan() if absent else plan_routes(desired, observed, connection)
     if not active:
-        routes = RoutePlan(refusals=routes.refusals)
+        routes = RoutePlan(refusals=routes.refusals, found=routes.found)
+    becomes_ours = (
+        connection is not None
+        and connection.connection_id != desired.connection_id
+        and (desired.foreign_id is not None or not desired.owns(connection))
+    )
     changes = [
-        *_plan_connection(desired, observed, connection),
-        *(plan_connection_settings(desired, observed, connection, active=active)),
+        *_plan_connection(desired, observed, connection, routes),
+        *plan_settings(desired, observed, connection, active=active),
         *routes.changes,
     ]
     return Plan(
         changes=tuple(sorted(changes, key=lambda change: change.stage)),
-        refusals=(*refusals, *routes.refusals),
+        refusals=(*refusals, *routes.refusals, *findings(desired, observed, changes)),
         connection=connection,
         active=active,
         routes=routes.kept,
+        found=routes.found if becomes_ours else frozenset(),
         skipped=routes.skipped,
     )
 
 
 def _plan_absence(desired: Desired, observed: Observed) -> Plan:
-    connection = _to_delete(desired, observed)
-    if connection is not None and not desired.owner.owns(connection):
-        return Plan(refusals=(_not_ours(connection),))
-    connection_id = connection.connection_id if connection else desired.connection_id
+    connection = doomed(desired, observed)
+    if connection is not None and taken_over(desired, connection):
+        return Plan()
+    if connection is not None and not (desired.foreign_id or desired.owner.owns(connection)):
+        return Plan(refusals=(not_ours(connection),))
+    connection_id = connection.connection_id if connection else desired.connection_id or desired.foreign_id
     changes: list[Change] = []
     if connection_id is not None:
         changes += plan_removal(desired, observed, connection_id)
-    if connection is not None and connection.status is not Status.DELETING:
-        changes.append(DeleteConnection(connection.connection_id))
+    if connection is not None:
+        changes += _plan_end(desired, observed, connection)
     return Plan(changes=tuple(sorted(changes, key=lambda change: change.stage)), connection=connection)
 
 
-def _ours(desired: Desired, observed: Observed) -> Connection | None:
-    ours = [c for c in _pair(desired, observed) if desired.owns(c)]
-    return min(ours, key=lambda c: c.status is not Status.ACTIVE, default=None)
-
-
-def _pair(desired: Desired, observed: Observed) -> Iterator[Connection]:
-    """Yield the live connections of the two VPCs, in both directions, as the requester's side sees them."""
-    pair = {desired.ends, desired.ends[::-1]}
-    return (c for c in observed.requester.connections if c.ends in pair and c.status.live)
-
-
-def _to_delete(desired: Desired, observed: Observed) -> Connection | None:
-    """Find the connection to delete: by its id where CloudFormation knows it, else by owner tags and pair.
-
-    An id from CloudFormation is never widened to the pair: after the connection was re-made, the Delete of the
-    old id has the same properties as the living one.
-    """
-    if desired.connection_id is None:
-        candidates = [c for c in observed.requester.connections if desired.owns(c)]
-    else:
-        candidates = [c for c in observed.requester.connections if c.connection_id == desired.connection_id]
-    ending = [c for c in candidates if c.status.live or c.status is Status.DELETING]
-    return min(ending, key=lambda c: not c.status.live, default=None)
-
-
-def _not_ours(connection: Connection) -> PeeringError:
-    return ResourceConflict(
-        f"{connection.connection_id} carries no owner tags of this resource ({_owner(connection)}).",
-        "Put its vpc-peering: tags back, or retain the resource in the stack and delete the connection by hand.",
-    )
-
-
-def _owner(connection: Connection) -> str:
-    stack_id = connection.tags.get("vpc-peering:stack-id")
-    return f"owned by {stack_id}" if stack_id else "no owner tags"
+def _plan_end(desired: Desired, observed: Observed, connection: Connection) -> Iterator[Change]:
+    if connection.status is Status.DELETING:
+        return
+    if not desired.keeps(connection):
+        yield DeleteConnection(connection.connection_id)
+    elif desired.connection_id or not desired.foreign_id:
+        yield from plan_release(desired, observed, connection)
 
 
 def _missing_vpcs(desired: Desired, observed: Observed) -> Iterator[PeeringError]:
@@ -148,94 +146,29 @@ def _missing_vpcs(desired: Desired, observed: Observed) -> Iterator[PeeringError
             )
 
 
-def _foreign_connections(desired: Desired, observed: Observed) -> Iterator[PeeringError]:
-    for connection in _pair(desired, observed):
-        if desired.owns(connection):
-            continue
-        if connection.connection_id == desired.connection_id and connection.ends != desired.ends:
-            yield AlreadyExists(
-                f"VpcId and PeerVpcId are swapped: {connection.connection_id} of this resource joins the same VPCs.",
-                "Swap them back, or delete the resource first: two VPCs have one peering at a time.",
-            )
-        elif connection.connection_id == desired.connection_id:
-            yield _not_ours(connection)
-        else:
-            requester, accepter = connection.ends
-            yield AlreadyExists(
-                f"{connection.connection_id} ({connection.status}) already joins {requester.vpc_id} to "
-                f"{accepter.vpc_id} ({_owner(connection)}).",
-                "Delete it, or give another VPC: two VPCs have one peering at a time.",
-            )
-
-
 def _overlaps(observed: Observed) -> Iterator[PeeringError]:
-    if observed.requester.vpc is None or observed.accepter is None or observed.accepter.vpc is None:
+    vpc, peer = observed.view(Side.REQUESTER).vpc, observed.view(Side.ACCEPTER).vpc
+    if vpc is None or peer is None:
         return
-    for block in observed.requester.vpc.cidr_blocks:
-        for peer_block in observed.accepter.vpc.cidr_blocks:
-            if overlaps(block, peer_block):
-                yield InvalidRequest(
-                    f"CIDR block {block} of {observed.requester.vpc.vpc_id} overlaps {peer_block} of "
-                    f"{observed.accepter.vpc.vpc_id}.",
-                    "EC2 peers only VPCs without any overlap: use other VPCs.",
-                )
+    for block, peer_block in product(vpc.cidr_blocks, peer.cidr_blocks):
+        if overlaps(block, peer_block):
+            yield InvalidRequest(
+                f"CIDR block {block} of {vpc.vpc_id} overlaps {peer_block} of {peer.vpc_id}.",
+                "EC2 peers only VPCs without any overlap: use other VPCs.",
+            )
 
 
-def _plan_connection(desired: Desired, observed: Observed, connection: Connection | None) -> Iterator[Change]:
-    if connection is None:
-        replaces = {REPLACES: desired.connection_id} if desired.connection_id else {}
-        yield CreateConnection({**_tags(desired, observed, Side.REQUESTER), **replaces})
-    if desired.auto_accept and (
-        connection is None or connection.status in {Status.INITIATING_REQUEST, Status.PENDING_ACCEPTANCE}
-    ):
-        yield AcceptConnection()
-
-
-def plan_connection_settings(
-    desired: Desired, observed: Observed, connection: Connection | None, *, active: bool
+def _plan_connection(
+    desired: Desired, observed: Observed, connection: Connection | None, routes: RoutePlan
 ) -> Iterator[Change]:
-    """Plan the tags and options of both sides; a connection that is still to be made has none but its own tags."""
-    for side, view in observed.sides():
-        seen = view.connection(connection.connection_id) if connection else None
-        if side is Side.REQUESTER or active:
-            yield from _plan_tags(desired, observed, side, seen)
-        allow_dns = desired.side(side).allow_dns
-        if active and allow_dns is not None and allow_dns != (seen is not None and seen.allow_dns.get(side, False)):
-            yield ModifyOptions(side, allow_dns)
-
-
-def _plan_tags(desired: Desired, observed: Observed, side: Side, seen: Connection | None) -> Iterator[Change]:
-    wanted = _tags(desired, observed, side)
-    present = seen.tags if seen else {}
-    if seen is None and side is Side.REQUESTER:
-        return  # the request itself carries them
-    if missing := dict(sorted(wanted.items() - present.items())):
-        yield TagConnection(side, missing)
-    if desired.previous and desired.previous.ends == desired.ends:
-        earlier = _given_tags(desired.previous, side)
-        if stale := {k: v for k, v in earlier.items() if k not in wanted and present.get(k) == v}:
-            yield UntagConnection(side, stale)
-
-
-def _given_tags(desired: Desired, side: Side) -> dict[str, str]:
-    """Return the tags that the properties give one side; where both sides share one set, the requester has all."""
-    if not desired.shared_tags:
-        return dict(desired.side(side).tags)
-    return {**desired.accepter.tags, **desired.requester.tags} if side is Side.REQUESTER else {}
-
-
-def _tags(desired: Desired, observed: Observed, side: Side) -> dict[str, str]:
-    given = _given_tags(desired, side)
-    if side is Side.REQUESTER:
-        return {"Name": _name(desired, observed), **given, **desired.owner.tags}
-    return given if desired.shared_tags else {"Name": _name(desired, observed), **given}
-
-
-def _name(desired: Desired, observed: Observed) -> str:
-    """Return the automatic Name, `<requester name>-to-<accepter name>`, within EC2's 256 characters."""
-    names = []
-    for side in Side:
-        view = observed.side(side)
-        vpc = view.vpc if view else None
-        names.append((vpc.name if vpc else None) or desired.side(side).end.vpc_id)
-    return "-to-".join(name[:126] for name in names)
+    known = connection.connection_id if connection else None
+    replaces = {REPLACES: desired.connection_id} if desired.connection_id and desired.connection_id != known else {}
+    if connection is None:
+        given = tags(desired, observed, Side.REQUESTER)
+        yield CreateConnection({**given, **desired.owner.tags, **replaces})
+    elif not desired.owns(connection):
+        before = {ADOPTED: adopted_tag(connection, routes.found)}
+        yield AdoptConnection(connection.connection_id, {**desired.owner.tags, **before, **replaces})
+    pending = {Status.INITIATING_REQUEST, Status.PENDING_ACCEPTANCE}
+    if desired.auto_accept and (connection is None or connection.status in pending):
+        yield AcceptConnection(Side.REQUESTER if connection and connection.reversed else Side.ACCEPTER)

@@ -7,28 +7,36 @@ from typing import Final, Protocol
 
 from handler.apply import apply, taken_off, written_ahead
 from handler.changes import (
+    AcceptConnection,
     Change,
     CreateConnection,
     DeleteRoute,
     ModifyOptions,
     ReplaceRoute,
+    RouteChange,
     Stage,
     TagConnection,
     UntagConnection,
 )
 from handler.clock import Deadline, backoff
 from handler.errors import AccessDenied, AlreadyExists, NotStabilized
-from handler.model import Connection, Desired, Observed, Side, Status
-from handler.observe import Sides, observe
+from handler.model import Connection, Desired, Observed, RouteRecord, Side, Status
+from handler.observe import Sides, observe, with_quotas
 from handler.parallel import run
-from handler.plan import Plan, plan, plan_connection_settings
+from handler.plan import Plan, plan
+from handler.preflight import near_limits
 from handler.registry import Registry
+from handler.rules import rule_of
+from handler.settings import plan_settings
 
 READ_BACK_WITHIN: Final = 300.0
 """Seconds that EC2 may take until options and tags show ("up to minutes")."""
 
 TAGS_SHOW_WITHIN: Final = 10.0
 """Seconds that a new connection may take until its tags show."""
+
+BLOCKS_SHOW_WITHIN: Final = 30.0
+"""Seconds that an active connection may take until the CIDR blocks of its VPCs show."""
 
 
 class Witness(Protocol):
@@ -37,8 +45,8 @@ class Witness(Protocol):
     def planned(self, plan: Plan) -> None:
         """Take note of a plan before it is applied, or refused."""
 
-    def identified(self, connection_id: str, *, created: bool) -> None:
-        """Take note of the connection the moment that it is known to be ours, and whether this very run made it."""
+    def identified(self, connection_id: str, *, new: bool) -> None:
+        """Take note of the connection the moment that it is known to be ours, and whether it became so in this run."""
 
     def applied(self, change: Change) -> None:
         """Take note of a change that EC2 has made; called from several threads."""
@@ -79,7 +87,11 @@ class Reconciler:
 
         """
         observed = observe(desired, self.sides, self.registry.routes(desired.owner))
+        desired = desired.completed(observed.view(desired.lead).connection(desired.foreign_id))
         planned = plan(desired, observed)
+        if desired.preflight and (asked := near_limits(observed, planned.changes)):
+            observed = with_quotas(observed, self.sides, asked)
+            planned = plan(desired, observed)
         self.witness.planned(planned)
         planned.raise_if_unsafe()
         return (
@@ -87,9 +99,13 @@ class Reconciler:
         )
 
     def _converge(self, desired: Desired, observed: Observed, planned: Plan) -> Outcome:
-        established = planned.of(Stage.REQUEST, Stage.ACCEPT)
-        if planned.connection:
-            self.witness.identified(planned.connection.connection_id, created=False)
+        established = planned.of(Stage.REQUEST, Stage.ADOPT, Stage.ACCEPT)
+        if planned.connection and desired.owns(planned.connection):
+            anew = desired.foreign_id is not None and desired.foreign_id != desired.connection_id
+            self.witness.identified(planned.connection.connection_id, new=anew)
+        if planned.connection and planned.found:
+            found = [RouteRecord(key, planned.connection.connection_id, found=True) for key in planned.found]
+            self.registry.remember(desired.owner, found)
         if established or (planned.active and planned.connection and planned.connection.status is not Status.ACTIVE):
             views = self._establish(desired, planned)
             observed = self._look_again(desired, observed, planned, views)
@@ -102,25 +118,55 @@ class Reconciler:
         self._apply_routes_and_settings(desired, connection, made, broken)
         if any(isinstance(change, ModifyOptions | TagConnection | UntagConnection) for change in (*made, *broken)):
             observed = self._read_back(desired, observed, planned)
-        seen = observed.requester.connection(connection.connection_id)
+        seen = observed.view(desired.lead).connection(connection.connection_id)
         return Outcome(seen, observed, planned)
 
     def _establish(self, desired: Desired, planned: Plan) -> dict[Side, Connection | None]:
-        """Request and accept the connection as planned, and wait until each side sees what is to be seen."""
-        requester = self.sides[Side.REQUESTER]
+        """Request, adopt and accept the connection as planned, and wait until each side sees what is to be seen."""
+        lead = self.sides[desired.lead]
         if planned.connection is None:
             connection_id = self._request(desired, planned)
         else:
             connection_id = planned.connection.connection_id
             if planned.connection.status is Status.INITIATING_REQUEST:
-                requester.wait("ConnectionRequested", connection_id)
+                lead.wait("ConnectionRequested", connection_id)
+            self._adopt(desired, planned, planned.connection)
         if not planned.active:
-            return {Side.REQUESTER: requester.connection(connection_id)}
-        for accept in planned.of(Stage.ACCEPT):
-            self.sides[Side.ACCEPTER].accept_connection(connection_id)
-            self.witness.applied(accept)
-        seen = run(partial(ec2.wait, "ConnectionActive", connection_id) for ec2 in self.sides.values())
+            return {desired.lead: lead.connection(connection_id)}
+        for accept in planned.changes:
+            if isinstance(accept, AcceptConnection):
+                self.sides[accept.side].accept_connection(connection_id)
+                self.witness.applied(accept)
+        seen = run(partial(self._active, desired, side, connection_id) for side in self.sides)
         return dict(zip(self.sides, seen, strict=True))
+
+    def _adopt(self, desired: Desired, planned: Plan, connection: Connection) -> None:
+        for adoption in planned.of(Stage.ADOPT):
+            try:
+                apply([adoption], self.sides, connection.connection_id, self.witness.applied)
+            except AccessDenied as denied:
+                remedy = (
+                    "Adoption must be allowed: deploy the function (with RoleArn: its role) with AllowAdoption=true."
+                )
+                raise AccessDenied(denied.cause, remedy) from denied
+            self._prove_ours(desired, connection)
+            self.witness.identified(connection.connection_id, new=True)
+
+    def _active(self, desired: Desired, side: Side, connection_id: str) -> Connection | None:
+        """Wait until a side sees the connection active, and what its routes rest on: EC2 may show that later."""
+        ec2, blind = self.sides[side], side.other not in self.sides
+        try:
+            seen = ec2.wait("ConnectionActive", connection_id)
+        except NotStabilized as late:
+            if desired.auto_accept:
+                raise
+            raise _not_accepted(desired, connection_id) from late
+        patience, pauses = self.deadline.within(BLOCKS_SHOW_WITHIN), backoff(0.2, 5)
+        rests = blind and desired.side(side).routes is not None and rule_of(desired, side).to_whole_vpc
+        while rests and seen and not seen.facing(desired.ends).cidr_blocks.get(side.other) and patience.remaining > 0:
+            self.deadline.clock.sleep(next(pauses))
+            seen = ec2.connection(connection_id)
+        return seen
 
     def _request(self, desired: Desired, planned: Plan) -> str:
         """Request the connection until EC2 hands out a living one of ours, and return its id.
@@ -135,26 +181,27 @@ class Reconciler:
             seen = requester.wait("ConnectionRequested", connection_id)
             if seen is not None and seen.status.live:
                 self._prove_ours(desired, seen)
-                self.witness.identified(connection_id, created=True)
+                self.witness.identified(connection_id, new=True)
                 self.witness.applied(create)
                 return connection_id
             requester.wait("ConnectionDeleted", connection_id)
             self.deadline.pause(next(pauses), f"EC2 still handed out {connection_id}, which is being deleted")
 
     def _prove_ours(self, desired: Desired, connection: Connection) -> None:
-        """Check that the connection which EC2 returned is the requested one, with our owner tags.
+        """Check that a connection which was requested or adopted has our owner tags. They may show a moment late.
 
-        For a pair that somebody peered since we looked, EC2 returns theirs. Tags may show a moment late.
+        For a pair that somebody peered since we looked, EC2 returns theirs; two may adopt the same connection at once.
         """
         seen: Connection | None = connection
         patience, pauses = self.deadline.within(TAGS_SHOW_WITHIN), backoff(0.2, 2)
         while not (seen and desired.owns(seen)) and patience.remaining > 0:
             self.deadline.clock.sleep(next(pauses))
             seen = self.sides[Side.REQUESTER].connection(connection.connection_id)
+            seen = seen.facing(desired.ends) if seen else None
         if seen and desired.owns(seen):
             return
         raise AlreadyExists(
-            f"{connection.connection_id}, made by somebody else meanwhile, already joins the two VPCs.",
+            f"{connection.connection_id}, made or adopted by somebody else meanwhile, already joins the two VPCs.",
             "Delete it, or give another VPC: two VPCs have one peering at a time.",
         )
 
@@ -165,11 +212,11 @@ class Reconciler:
 
         EC2's ReplaceRoute and DeleteRoute take no expected target, so what they rest on must be fresh.
         """
-        sides = {change.route.side for change in planned.changes if isinstance(change, ReplaceRoute | DeleteRoute)}
+        sides = {change.side for change in planned.changes if isinstance(change, ReplaceRoute | DeleteRoute)}
         tables = run(partial(self.sides[side].route_tables, desired.side(side).end.vpc_id) for side in sides)
         for side, fresh in zip(sides, tables, strict=True):
             observed = observed.with_side(side, tables=fresh)
-        return _with_connections(observed, views)
+        return _with_connections(desired, observed, views)
 
     def _apply_routes_and_settings(
         self, desired: Desired, connection: Connection, made: tuple[Change, ...], broken: tuple[Change, ...]
@@ -186,56 +233,62 @@ class Reconciler:
         pauses = backoff(0.2, 5)
         while True:
             seen = run(partial(ec2.connection, connection_id) for ec2 in self.sides.values())
-            observed = _with_connections(observed, dict(zip(self.sides, seen, strict=True)))
-            shown = observed.requester.connection(connection_id)
+            observed = _with_connections(desired, observed, dict(zip(self.sides, seen, strict=True)))
+            shown = observed.view(desired.lead).connection(connection_id)
             if shown and not shown.status.live:
                 raise _ended_meanwhile(desired)
-            missing = list(plan_connection_settings(desired, observed, shown, active=planned.active))
+            missing = list(plan_settings(desired, observed, shown, active=planned.active))
             if shown and not missing:
                 return observed
             patience.pause(next(pauses), f"{connection_id} did not show yet: {missing[0] if missing else 'itself'}")
 
     def _remove(self, desired: Desired, observed: Observed, planned: Plan) -> Outcome:
-        connection_id = planned.connection.connection_id if planned.connection else desired.connection_id
+        known = desired.connection_id or desired.foreign_id
+        connection_id = planned.connection.connection_id if planned.connection else known
         if connection_id is None:
             return Outcome(None, observed, planned)
         if planned.connection:
-            self.witness.identified(connection_id, created=False)
-        routes = planned.of(Stage.MAKE, Stage.BREAK)
-        refused = run(partial(self._take_off, side, routes, connection_id) for side in Side)
+            self.witness.identified(connection_id, new=False)
+        changes = planned.of(Stage.MAKE, Stage.BREAK)
+        refused = run(partial(self._take_off, desired, side, changes, connection_id) for side in Side)
         apply(planned.of(Stage.DELETE), self.sides, connection_id, self.witness.applied)
-        if planned.connection:
+        if planned.connection and not desired.keeps(planned.connection):
             self.sides[Side.REQUESTER].wait("ConnectionDeleted", connection_id)
         self.registry.forget(desired.owner, connection_id)
         return Outcome(None, observed, planned, refused=next(filter(None, refused), None))
 
-    def _take_off(self, side: Side, routes: tuple[Change, ...], connection_id: str) -> AccessDenied | None:
-        """Take the routes of one side off a connection that is to go.
+    def _take_off(
+        self, desired: Desired, side: Side, changes: tuple[Change, ...], connection_id: str
+    ) -> AccessDenied | None:
+        """Take what is ours on one side off a connection that is to go, or to be left.
 
-        The accepter may refuse: the requester alone can delete a connection, and its deletion must not wait for that.
+        The other side may refuse: the lead alone can end a connection of ours, and that must not wait.
         """
         try:
-            apply(
-                [change for change in routes if _side_of(change) is side],
-                self.sides,
-                connection_id,
-                self.witness.applied,
-            )
+            apply([c for c in changes if _side_of(c) is side], self.sides, connection_id, self.witness.applied)
         except AccessDenied as failure:
-            if side is Side.REQUESTER:
+            if side is desired.lead:
                 raise
             return failure
         return None
 
 
 def _side_of(change: Change) -> Side | None:
-    return change.route.side if isinstance(change, ReplaceRoute | DeleteRoute) else None
+    return change.side if isinstance(change, RouteChange | ModifyOptions | UntagConnection) else None
 
 
-def _with_connections(observed: Observed, views: Mapping[Side, Connection | None]) -> Observed:
+def _with_connections(desired: Desired, observed: Observed, views: Mapping[Side, Connection | None]) -> Observed:
     for side, seen in views.items():
-        observed = observed.with_side(side, connections=(seen,) if seen else ())
+        observed = observed.with_side(side, connections=(seen.facing(desired.ends),) if seen else ())
     return observed
+
+
+def _not_accepted(desired: Desired, connection_id: str) -> NotStabilized:
+    end = desired.accepter.end
+    return NotStabilized(
+        f"nobody accepted {connection_id} for {end.vpc_id} while the function could wait.",
+        f"Have it accepted in {end.region} of {end.account}, then deploy again; or leave out WaitForAcceptance.",
+    )
 
 
 def _ended_meanwhile(desired: Desired) -> NotStabilized:

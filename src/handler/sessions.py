@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import botocore.session
@@ -67,7 +68,8 @@ class Sessions:
         """
         credentials = self._assume(access, session_name, deadline) if access.role_arn else {}
         client = self._session.create_client("ec2", access.end.region, config=CONFIG, **credentials)
-        return Ec2(cast("EC2Client", client), self._paginators, access.place, deadline)
+        quotas = partial(self._session.create_client, "service-quotas", access.end.region, config=CONFIG, **credentials)
+        return Ec2(cast("EC2Client", client), self._paginators, access.place, deadline, quotas)
 
     def _assume(self, access: Access, session_name: str, deadline: Deadline) -> dict[str, Any]:
         parameters: dict[str, Any] = {"RoleArn": access.role_arn, "RoleSessionName": session_name}

@@ -4,7 +4,20 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from handler.model import Connection, End, Route, RouteTable, Side, Status, Vpc, canonical
+from handler.model import (
+    Connection,
+    End,
+    Option,
+    PrefixList,
+    Route,
+    RouteTable,
+    Side,
+    Status,
+    Subnet,
+    Vpc,
+    canonical,
+    is_prefix_list,
+)
 
 Shape = Mapping[str, Any]
 
@@ -31,7 +44,9 @@ def target_parameter(target: str) -> dict[str, str]:
 
 
 def destination_parameter(destination: str) -> dict[str, str]:
-    """Return the parameter that names a destination: IPv4 and IPv6 blocks have members of their own."""
+    """Return the parameter that names a destination: IPv4 blocks, IPv6 blocks and prefix lists have each their own."""
+    if is_prefix_list(destination):
+        return {"DestinationPrefixListId": destination}
     return {"DestinationIpv6CidrBlock" if ":" in destination else "DestinationCidrBlock": destination}
 
 
@@ -40,7 +55,8 @@ def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
-def _tags(shape: Shape) -> dict[str, str]:
+def tags(shape: Shape) -> dict[str, str]:
+    """Return the tags of any shape that has some."""
     return {tag["Key"]: tag["Value"] for tag in shape.get("Tags", [])}
 
 
@@ -51,17 +67,31 @@ def vpc(shape: Shape) -> Vpc:
         for association in shape.get("CidrBlockAssociationSet", [])
         if association["CidrBlockState"]["State"] == "associated"
     ]
-    ipv6_blocks = [
+    return Vpc(
+        vpc_id=shape["VpcId"],
+        account=shape["OwnerId"],
+        cidr_blocks=tuple(map(canonical, blocks + _ipv6_blocks(shape))),
+        name=tags(shape).get("Name"),
+    )
+
+
+def _ipv6_blocks(shape: Shape) -> list[str]:
+    return [
         association["Ipv6CidrBlock"]
         for association in shape.get("Ipv6CidrBlockAssociationSet", [])
         if association["Ipv6CidrBlockState"]["State"] == "associated"
     ]
-    return Vpc(
-        vpc_id=shape["VpcId"],
-        account=shape["OwnerId"],
-        cidr_blocks=tuple(map(canonical, blocks + ipv6_blocks)),
-        name=_tags(shape).get("Name"),
-    )
+
+
+def subnet(shape: Shape) -> Subnet:
+    """Convert a `Subnet`."""
+    blocks = [shape["CidrBlock"]] if shape.get("CidrBlock") else []  # an IPv6-only subnet has none
+    return Subnet(shape["SubnetId"], tuple(map(canonical, blocks + _ipv6_blocks(shape))), tags(shape))
+
+
+def prefix_list(shape: Shape) -> PrefixList:
+    """Convert a `ManagedPrefixList`; AWS's own name no maximum, and count as one entry at least."""
+    return PrefixList(shape["PrefixListId"], shape.get("AddressFamily") == "IPv6", shape.get("MaxEntries") or 1)
 
 
 def route_table(shape: Shape) -> RouteTable:
@@ -71,6 +101,8 @@ def route_table(shape: Shape) -> RouteTable:
         main=any(association.get("Main", False) for association in shape.get("Associations", [])),
         routes=tuple(_route(route) for route in shape.get("Routes", [])),
         gateway=any("GatewayId" in association for association in shape.get("Associations", [])),
+        subnet_ids=frozenset(a["SubnetId"] for a in shape.get("Associations", []) if "SubnetId" in a),
+        tags=tags(shape),
     )
 
 
@@ -95,13 +127,23 @@ def connection(shape: Shape) -> Connection:
         requester=_end(infos[Side.REQUESTER]),
         accepter=_end(infos[Side.ACCEPTER]),
         message=shape["Status"].get("Message", ""),
-        tags=_tags(shape),
-        allow_dns={
-            side: info.get("PeeringOptions", {}).get("AllowDnsResolutionFromRemoteVpc", False)
-            for side, info in infos.items()
-        },
+        tags=tags(shape),
+        options={side: _options(shape, side, info) for side, info in infos.items()},
         cidr_blocks={side: _blocks(info) for side, info in infos.items()},
     )
+
+
+def _options(shape: Shape, side: Side, info: Shape) -> frozenset[Option]:
+    """Return the options of a side that are on.
+
+    Before it is active EC2 may show none: only the status tells then that the request allows multipath resilience.
+    """
+    shown = info.get("PeeringOptions", {})
+    on = {option for option in Option if shown.get(option)}
+    pending = shape["Status"]["Code"] in {Status.INITIATING_REQUEST, Status.PENDING_ACCEPTANCE}
+    if pending and side is Side.REQUESTER and shape.get("MultipathResilienceStatus") == "pending":
+        on.add(Option.MULTIPATH)
+    return frozenset(on)
 
 
 def _end(info: Shape) -> End:

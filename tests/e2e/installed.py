@@ -26,8 +26,10 @@ ATTRIBUTES = (
     *(f"{side}{name}" for side in ("Requester", "Accepter") for name in ("VpcId", "OwnerId", "Region", "CidrBlocks")),
     "RouteCount",
     "PeerRouteCount",
+    "SkippedRoutes",
+    "PeerSkippedRoutes",
 )
-READS = ("Describe", "AssumeRole")
+READS = ("Describe", "AssumeRole", "Get")
 
 RoutesOf = dict[str, dict[str, str]]
 _names = itertools.count(1)

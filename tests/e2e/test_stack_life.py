@@ -41,6 +41,8 @@ def test_attributes_and_ref_reach_the_template(lab: Installed) -> None:
         "AccepterCidrBlocks": "10.8.0.0/16",
         "RouteCount": "3",
         "PeerRouteCount": "4",
+        "SkippedRoutes": "",
+        "PeerSkippedRoutes": "",
     }
 
 

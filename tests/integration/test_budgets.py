@@ -38,12 +38,25 @@ def test_create(world: World, tables: int) -> None:
     peer = world.peer_vpc("spoke", "10.8.0.0/16", secondary=["10.9.0.0/16"], tables=tables)
 
     with world.counted() as calls:
-        created = world.stack().create(world.properties(vpc, peer, **OPTIONS))
+        created = world.stack().create(world.properties(vpc, peer, Preflight="Off", **OPTIONS))
 
     assert "SUCCESS" == created["Status"]
     assert 2 * 2 * tables == operations(calls).count("CreateRoute")
     assert _reads(calls) - _polls(calls) <= 10
     assert len(writes(calls)) <= 2 * 2 * tables + 6
+
+
+@topologies
+def test_preflight_adds_to_create(world: World) -> None:
+    """One read a side to count the peerings of its VPC, and two a VPC for DNS; nobody asks for quotas yet."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+
+    with world.counted() as calls:
+        world.stack().create(world.properties(vpc, peer, **OPTIONS))
+
+    assert 4 == operations(calls).count("DescribeVpcAttribute")
+    assert _reads(calls) - _polls(calls) <= 10 + 2 + 4
+    assert [] == [call for call in calls if call.service == "servicequotas"]
 
 
 @topologies

@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
@@ -20,9 +20,13 @@ import handler.cfn
 from handler.cfn import MARGIN_SECONDS, PeeringResource
 from handler.clock import Deadline
 from handler.errors import InvalidRequest
-from handler.lifecycle import Lifecycle, Progress, Request
+from handler.progress import Progress
+from handler.request import Request
 from handler.response import BODY_LIMIT, Undelivered
 from tests.harness import Context, Stack, World, operations, writes
+
+if TYPE_CHECKING:
+    from handler.lifecycle import Lifecycle
 
 Event = dict[str, Any]
 Serve = Callable[[Request, Deadline, Progress], None]
@@ -204,7 +208,7 @@ def test_row_03_ours_times_out_with_the_id_known_by_then(
 
     def serve(_request: Request, _deadline: Deadline, progress: Progress) -> None:
         if identified:
-            progress.identified("pcx-new", created=True)
+            progress.identified("pcx-new", new=True)
         timers[-1].run_out()
 
     ours(stack.world, serve)(event, context(stack.world))
@@ -266,9 +270,9 @@ def test_row_04_ours_answers_once_and_changes_nothing_afterwards(
     vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
     identified = Progress.identified
 
-    def run_out_then(progress: Progress, connection_id: str, *, created: bool) -> None:
-        identified(progress, connection_id, created=created)
-        if created:
+    def run_out_then(progress: Progress, connection_id: str, *, new: bool) -> None:
+        identified(progress, connection_id, new=new)
+        if new:
             timers[-1].run_out()
 
     monkeypatch.setattr(Progress, "identified", run_out_then)

@@ -215,7 +215,10 @@ def test_another_stacks_connection_is_not_deleted(world: World, pair: tuple[Vpc,
     response = world.stack("ours").delete(pcx, world.properties(*pair))
 
     assert "FAILED" == response["Status"]
-    assert f"ResourceConflict: {pcx} carries no owner tags of this resource (owned by arn:" in response["Reason"]
+    assert (
+        f"ResourceConflict: {pcx} carries no owner tags of this resource (owner tags: stack-id arn:"
+        in response["Reason"]
+    )
     assert [pcx] == world.live(pair[0])
 
 
@@ -237,7 +240,8 @@ def test_dns_hostnames_off(world: World) -> None:
     """EC2 refuses the option where a VPC has DNS hostnames off: the reason says what to turn on."""
     vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16", dns=False)
 
-    reason = _refused(world, world.properties(vpc, peer, PeerAllowDnsResolutionFromRemoteVpc="true"))
+    asked = {"PeerAllowDnsResolutionFromRemoteVpc": "true", "Preflight": "Off"}
+    reason = _refused(world, world.properties(vpc, peer, **asked))
 
     assert reason.startswith("InvalidRequest: a VPC of the pair has DNS hostnames or DNS support off")
     assert "enableDnsHostnames" in reason

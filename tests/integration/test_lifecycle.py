@@ -36,6 +36,8 @@ def test_create_update_delete(world: World) -> None:
         "AccepterCidrBlocks": "10.8.0.0/16,10.9.0.0/16",
         "RouteCount": "6",
         "PeerRouteCount": "4",
+        "SkippedRoutes": "",
+        "PeerSkippedRoutes": "",
     } == created["Data"]
 
     with world.counted() as calls:

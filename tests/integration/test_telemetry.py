@@ -9,7 +9,9 @@ from pydantic import ValidationError
 import handler.sessions
 from handler.clock import Deadline
 from handler.errors import InvalidRequest
-from handler.lifecycle import Lifecycle, Progress, Request
+from handler.lifecycle import Lifecycle
+from handler.progress import Progress
+from handler.request import Request
 from handler.response import Undelivered
 from handler.telemetry import logger
 from local.strict import Fault

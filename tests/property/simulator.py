@@ -6,17 +6,19 @@ from dataclasses import replace
 from handler.apply import taken_off, written_ahead
 from handler.changes import (
     AcceptConnection,
+    AdoptConnection,
     Change,
     CreateConnection,
     CreateRoute,
     DeleteConnection,
     DeleteRoute,
     ModifyOptions,
+    ReleaseConnection,
     ReplaceRoute,
     TagConnection,
     UntagConnection,
 )
-from handler.model import Connection, Desired, Observed, Route, RouteKey, RouteTable, Side, Status
+from handler.model import Connection, Desired, Observed, Option, Route, RouteKey, RouteRecord, RouteTable, Side, Status
 from handler.plan import Plan
 
 NEW = "pcx-new"
@@ -26,13 +28,14 @@ def subject(desired: Desired, plan: Plan) -> str:
     """Return the id of the connection that a plan is about."""
     if plan.connection:
         return plan.connection.connection_id
-    return NEW if desired.present else desired.connection_id or NEW
+    return NEW if desired.present else desired.connection_id or desired.foreign_id or NEW
 
 
 def converge(desired: Desired, observed: Observed, plan: Plan) -> Observed:
     """Return the world after a whole plan, with the records that the registry then keeps."""
     connection_id = subject(desired, plan)
     remembered = {(r.connection_id, r.key): r for r in written_ahead(plan.changes, connection_id)}
+    remembered |= {(connection_id, key): RouteRecord(key, connection_id, found=True) for key in plan.found}
     remembered |= {(r.connection_id, r.key): r for r in observed.records}
     forgotten = {(connection_id, key) for key in taken_off(plan.changes)}
     *_, last = worlds(desired, observed, plan)
@@ -55,17 +58,21 @@ def activated(observed: Observed, connection_id: str) -> Observed:
     return _changed(observed, connection_id, tuple(Side), status=Status.ACTIVE)
 
 
-def apply(desired: Desired, observed: Observed, change: Change, connection_id: str) -> Observed:  # noqa: PLR0911  # one return a kind of change
+def apply(  # noqa: C901, PLR0911  # one case a kind of change
+    desired: Desired, observed: Observed, change: Change, connection_id: str
+) -> Observed:
     """Return the world after one change."""
     match change:
         case CreateConnection(tags=tags):
             return _created(desired, observed, tags)
         case AcceptConnection():
             return activated(observed, connection_id)
-        case ModifyOptions(side=side, allow_dns=allow_dns):
-            return _changed(
-                observed, connection_id, [side], allow_dns=_options(observed, connection_id, side, allow_dns)
-            )
+        case AdoptConnection(tags=tags):
+            return _tagged(desired, observed, connection_id, Side.REQUESTER, tags)
+        case ReleaseConnection(tags=tags):
+            return _tagged(desired, observed, connection_id, Side.REQUESTER, dict.fromkeys(tags))
+        case ModifyOptions(side=side, options=options):
+            return _changed(observed, connection_id, [side], options=_options(observed, connection_id, side, options))
         case TagConnection(side=side, tags=tags):
             return _tagged(desired, observed, connection_id, side, tags)
         case UntagConnection(side=side, tags=tags):
@@ -101,12 +108,15 @@ def _changed(observed: Observed, connection_id: str, sides: Collection[Side], **
     return observed
 
 
-def _options(observed: Observed, connection_id: str, side: Side, allow_dns: bool) -> dict[Side, bool]:
+def _options(
+    observed: Observed, connection_id: str, side: Side, settings: Mapping[Option, bool]
+) -> dict[Side, frozenset[Option]]:
     view = observed.side(side)
     seen = view.connection(connection_id) if view else None
     assert seen is not None, f"{connection_id} is not there"
     assert seen.status is Status.ACTIVE, "EC2 takes options of an active connection only"
-    return {**seen.allow_dns, side: allow_dns}
+    on = {option for option in Option if settings.get(option, seen.allows(side, option))}
+    return {**seen.options, side: frozenset(on)}
 
 
 def _tagged(

@@ -6,6 +6,7 @@ from typing import Final
 from hypothesis import strategies as st
 
 from handler.model import (
+    ADOPTED,
     Connection,
     Desired,
     DesiredSide,
@@ -13,7 +14,9 @@ from handler.model import (
     Observed,
     ObservedSide,
     OnConflict,
+    Option,
     Owner,
+    PrefixList,
     Route,
     RouteKey,
     RouteRecord,
@@ -21,7 +24,9 @@ from handler.model import (
     RouteTable,
     Side,
     Status,
+    Subnet,
     Vpc,
+    adopted_tag,
 )
 
 OWNER: Final = Owner("stack/network", "Peering", "installation")
@@ -40,6 +45,11 @@ BLOCKS: Final = {
     Side.ACCEPTER: ("10.8.0.0/16", "10.9.0.0/16", "2001:db8:8::/56"),
 }
 ELSEWHERE: Final = ("192.168.0.0/16", "172.16.0.0/12")
+PREFIX_LIST: Final = "pl-1"
+SUBNETS: Final = {
+    Side.REQUESTER: (Subnet("subnet-h1", ("10.0.1.0/24",), {"Tier": "1"}), Subnet("subnet-h2", ("10.0.2.0/24",))),
+    Side.ACCEPTER: (Subnet("subnet-s1", ("10.8.1.0/24",), {"Tier": "1"}), Subnet("subnet-s2", ("10.8.2.0/24",))),
+}
 TABLES: Final = {
     Side.REQUESTER: ("rtb-h1", "rtb-h2", "rtb-h3"),
     Side.ACCEPTER: ("rtb-s1", "rtb-s2", "rtb-s3"),
@@ -48,6 +58,7 @@ TARGETS: Final = ("igw-1", "tgw-1", OURS, FORMER, DEAD, FOREIGN)
 
 tags = st.dictionaries(st.sampled_from(["Name", "Team", "Own"]), st.sampled_from(["", "1", "2"]), max_size=3)
 maybe = st.sampled_from([None, True, False])
+options = st.fixed_dictionaries({side: st.frozensets(st.sampled_from(Option)) for side in Side})
 
 
 def some(items: tuple[str, ...]) -> st.SearchStrategy[tuple[str, ...]]:
@@ -62,10 +73,14 @@ def rules(side: Side) -> st.SearchStrategy[RouteRule | None]:
     return st.none() | st.builds(
         RouteRule,
         route_table_ids=some(TABLES[side][:1]),
+        subnet_ids=some(tuple(subnet.subnet_id for subnet in SUBNETS[side])),
+        subnet_tags=st.sampled_from([(), (("Tier", None),)]),
         all_route_tables=st.booleans(),
         main_route_table=st.booleans(),
         exclude_route_table_ids=some(TABLES[side]),
         destination_cidr_blocks=st.none() | some(destinations),
+        destination_subnet_ids=some(tuple(subnet.subnet_id for subnet in SUBNETS[side.other])),
+        destination_prefix_list_ids=some((PREFIX_LIST,)),
         exclude_cidr_blocks=some(destinations[:3]),
         on_conflict=st.sampled_from(OnConflict),
     )
@@ -75,21 +90,48 @@ def rules(side: Side) -> st.SearchStrategy[RouteRule | None]:
 def desires(draw: st.DrawFn, *, present: bool = True) -> Desired:
     """Draw what a resource asks for, and what it may have asked for before."""
     ends = REQUESTER, draw(st.sampled_from(ACCEPTERS))
-    auto_accept = draw(st.booleans())
+    auto_accept, adopt = draw(st.booleans()), draw(st.booleans())
     managed = auto_accept or draw(st.booleans())
 
     def wish(pair: tuple[End, End]) -> Desired:
         requester, accepter = (
-            DesiredSide(end, managed or side is Side.REQUESTER, draw(tags), draw(maybe), draw(rules(side)))
+            DesiredSide(
+                end,
+                managed or side is Side.REQUESTER,
+                tags=draw(tags),
+                options={option: on for option in Option if (on := draw(maybe)) is not None},
+                routes=_readable(draw(rules(side)), managed=managed),
+            )
             for side, end in zip(Side, pair, strict=True)
         )
-        return Desired(OWNER, requester, accepter, auto_accept=auto_accept, present=present)
+        return Desired(OWNER, requester, accepter, auto_accept=auto_accept, adopt=adopt, present=present)
 
     previous = draw(st.sampled_from([None, ends, OLD]))
     return replace(
         wish(ends),
         previous=wish(previous) if previous else None,
         connection_id=draw(st.sampled_from([None, OURS, FORMER])),
+    )
+
+
+def _readable(rule: RouteRule | None, *, managed: bool) -> RouteRule | None:
+    """Leave out what the properties refuse: subnets of a side that cannot be read."""
+    return rule if managed or rule is None else replace(rule, destination_subnet_ids=())
+
+
+@st.composite
+def one_sided(draw: st.DrawFn, *, present: bool = True) -> Desired:
+    """Draw what manages the accepter's side of a connection that somebody else has requested."""
+    wanted = draw(desires(present=present))
+    rule = _readable(wanted.accepter.routes, managed=False)
+    return replace(
+        wanted,
+        requester=DesiredSide(wanted.requester.end, managed=False),
+        accepter=replace(wanted.accepter, managed=True, routes=rule),
+        adopt=False,
+        previous=None,
+        connection_id=draw(st.sampled_from([None, FOREIGN])),
+        foreign_id=FOREIGN,
     )
 
 
@@ -106,8 +148,12 @@ def tables(draw: st.DrawFn, side: Side, blocks: tuple[str, ...]) -> tuple[RouteT
             routes.append(Route(destination, target, blackhole=target == DEAD))
         propagated = draw(some(BLOCKS[side.other]))
         routes.extend(Route(destination, "vgw-1", "EnableVgwRoutePropagation") for destination in propagated)
+        if draw(st.booleans()):
+            routes.append(Route(PREFIX_LIST, draw(st.sampled_from(TARGETS))))
         gateway = number == 2 and draw(st.booleans())
-        found.append(RouteTable(table_id, not number, tuple(routes), gateway))
+        associated = SUBNETS[side][number - 1 : number] if number else ()
+        subnet_ids = frozenset(subnet.subnet_id for subnet in associated)
+        found.append(RouteTable(table_id, not number, tuple(routes), gateway, subnet_ids))
     return tuple(found)
 
 
@@ -117,13 +163,17 @@ def connections(draw: st.DrawFn, desired: Desired, *, foreign: bool) -> tuple[Co
     statuses = st.sampled_from(Status)
     found = []
     if draw(st.booleans()):
-        options = draw(st.fixed_dictionaries({side: st.booleans() for side in Side}))
+        ours = Connection(OURS, draw(statuses), *desired.ends, options=draw(options))
         shown = {**draw(tags), **OWNER.tags}
-        found.append(Connection(OURS, draw(statuses), *desired.ends, tags=shown, allow_dns=options))
+        if draw(st.booleans()):
+            ours = draw(st.sampled_from([ours, ours.turned]))
+            shown[ADOPTED] = adopted_tag(replace(ours, options=draw(options)), ())
+        found.append(replace(ours, tags=shown))
     if foreign and draw(st.booleans()):
         ends = draw(st.sampled_from([desired.ends, desired.ends[::-1]]))
         owner = draw(st.sampled_from([{}, STRANGER.tags, OWNER.tags]))
-        found.append(Connection(FOREIGN, draw(statuses), *ends, tags=owner))
+        theirs = Connection(FOREIGN, draw(statuses), *ends, tags={**draw(tags), **owner}, options=draw(options))
+        found.append(theirs.facing(desired.ends))
     if desired.connection_id == FORMER:
         found.append(Connection(FORMER, draw(statuses), *OLD, tags=OWNER.tags))
     return tuple(found)
@@ -144,7 +194,10 @@ def observations(draw: st.DrawFn, desired: Desired, *, foreign: bool = False) ->
         if side is Side.ACCEPTER and not desired.shared_tags:
             shown = [replace(c, tags=draw(tags)) for c in shown]
         hidden = foreign and draw(st.integers(0, 9)) == 0
-        views[side] = ObservedSide(None if hidden else own, draw(tables(side, blocks[side])), tuple(shown))
+        lists = (PrefixList(PREFIX_LIST, ipv6=False, max_entries=5),)
+        views[side] = ObservedSide(
+            None if hidden else own, draw(tables(side, blocks[side])), tuple(shown), SUBNETS[side], lists
+        )
     records = draw(st.lists(_records(), max_size=3, unique_by=lambda r: (r.connection_id, r.key)))
     accepter = views[Side.ACCEPTER] if desired.accepter.managed else None
     return Observed(views[Side.REQUESTER] or ObservedSide(), accepter, tuple(records), frozenset({DEAD}))
@@ -153,4 +206,7 @@ def observations(draw: st.DrawFn, desired: Desired, *, foreign: bool = False) ->
 def _records() -> st.SearchStrategy[RouteRecord]:
     keys = [RouteKey(s, t, d) for s in Side for t in TABLES[s] for d in (*BLOCKS[s.other], *ELSEWHERE)]
     formers = st.sampled_from([None, "igw-1", DEAD, FORMER])
-    return st.builds(RouteRecord, st.sampled_from(keys), st.sampled_from([OURS, FORMER]), formers)
+    ids = st.sampled_from([OURS, FORMER, FOREIGN])
+    return st.builds(RouteRecord, st.sampled_from(keys), ids, formers) | st.builds(
+        RouteRecord, st.sampled_from(keys), ids, found=st.just(True)
+    )

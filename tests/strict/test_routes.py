@@ -1,5 +1,6 @@
 """Route tables: what EC2 takes, what it refuses, what it shows."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -212,3 +213,57 @@ def test_a_call_takes_two_hundred_filter_values(lab: Lab) -> None:
     filters = [{"Name": "route-table-id", "Values": [f"rtb-{number}" for number in range(201)]}]
     with Refused("FilterLimitExceeded"):
         lab.ec2((A, EU)).describe_route_tables(Filters=filters)
+
+
+def internet_gateway(lab: Lab, vpc: Vpc) -> str:
+    """Make one, and attach it."""
+    gateway: str = lab.ec2(vpc).create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    lab.ec2(vpc).attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc.id)
+    return gateway
+
+
+def vpn_gateway(lab: Lab, vpc: Vpc) -> str:
+    """Make one, and attach it."""
+    gateway: str = lab.ec2(vpc).create_vpn_gateway(Type="ipsec.1")["VpnGateway"]["VpnGatewayId"]
+    lab.ec2(vpc).attach_vpn_gateway(VpnGatewayId=gateway, VpcId=vpc.id)
+    return gateway
+
+
+@pytest.mark.parametrize("make_gateway", [internet_gateway, vpn_gateway])
+def test_a_gateways_table_takes_no_route_to_a_connection(
+    lab: Lab, ends: tuple[Vpc, Vpc, str], make_gateway: Callable[[Lab, Vpc], str]
+) -> None:
+    """A table for ingress knows targets inside the VPC only; EC2's own words for it are not known."""
+    vpc, _, connection = ends
+    lab.route(vpc, connection, "10.1.0.0/16")
+    gateway = make_gateway(lab, vpc)
+    lab.ec2(vpc).associate_route_table(GatewayId=gateway, RouteTableId=vpc.route_table_ids[0])
+    for verb, cidr in (("create", "10.1.0.0/24"), ("replace", "10.1.0.0/16")):
+        with Refused("InvalidParameterValue") as refusal:
+            lab.route(vpc, connection, cidr, verb)
+        assert "associated with a gateway" in refusal.message
+    filters = [{"Name": "association.gateway-id", "Values": [gateway]}]
+    found = lab.ec2(vpc).describe_route_tables(Filters=filters)["RouteTables"]
+    assert [table["RouteTableId"] for table in found] == list(vpc.route_table_ids)
+
+
+def test_truth_about_a_table_names_every_target(lab: Lab, ends: tuple[Vpc, Vpc, str]) -> None:
+    """What a watcher compares: static routes only, whatever their destination and target are."""
+    vpc, peer, connection = ends
+    ec2, table = lab.ec2(vpc), vpc.route_table_ids[0]
+    subnet = ec2.create_subnet(VpcId=vpc.id, CidrBlock="10.0.0.0/28")["Subnet"]["SubnetId"]
+    interface = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+    egress = ec2.create_egress_only_internet_gateway(VpcId=vpc.id)["EgressOnlyInternetGateway"]
+    offices, gateway = prefix_list(lab, vpc, 1), internet_gateway(lab, vpc)
+    routes = {
+        "0.0.0.0/0": ("DestinationCidrBlock", "GatewayId", gateway),
+        "10.8.0.0/16": ("DestinationCidrBlock", "NetworkInterfaceId", interface),
+        "::/0": ("DestinationIpv6CidrBlock", "EgressOnlyInternetGatewayId", egress["EgressOnlyInternetGatewayId"]),
+        offices: ("DestinationPrefixListId", "VpcPeeringConnectionId", connection),
+    }
+    for destination, (kind, parameter, target) in routes.items():
+        ec2.create_route(RouteTableId=table, **{kind: destination, parameter: target})
+    lab.aws.plant_propagated_route(table, "10.7.0.0/16", "vgw-0123456789abcdef0")
+    assert lab.aws.routes_of(table) == {destination: target for destination, (_, _, target) in routes.items()}
+    lab.delete(peer, connection)
+    assert offices not in lab.aws.routes_of(table)

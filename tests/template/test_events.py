@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from handler.errors import InvalidRequest
-from handler.properties import Home, parse
+from handler.parsing import parse
+from handler.properties import Home
 
 EVENTS = {path.stem: json.loads(path.read_text()) for path in (Path(__file__).parents[2] / "events").glob("*.json")}
 HOME = Home("111111111111", "us-east-1", "aws", {"us-east-1", "eu-west-1"})

@@ -15,7 +15,9 @@ ROUTE_TABLE = "arn:${AWS::Partition}:ec2:*:${AWS::AccountId}:route-table/*"
 PEER_ROLE = "arn:${AWS::Partition}:iam::*:role/${PeerRoleNamePattern}"
 LOG_GROUP = "PeeringFunctionLogGroup.Arn"
 
-READ = {(f"ec2:Describe{what}", ANY) for what in ("RouteTables", "VpcPeeringConnections", "Vpcs")}
+DESCRIBED = ("ManagedPrefixLists", "RouteTables", "Subnets", "VpcAttribute", "VpcPeeringConnections", "Vpcs")
+QUOTAS = {(f"servicequotas:Get{what}", ANY) for what in ("ServiceQuota", "AWSDefaultServiceQuota")}
+READ = {(f"ec2:Describe{what}", ANY) for what in DESCRIBED} | QUOTAS
 ROUTES = {(f"ec2:{verb}Route", ROUTE_TABLE) for verb in ("Create", "Delete", "Replace")}
 TAGS = {(f"ec2:{verb}Tags", CONNECTION) for verb in ("Create", "Delete")}
 OPTIONS = {("ec2:ModifyVpcPeeringConnectionOptions", CONNECTION)}
@@ -35,6 +37,7 @@ FUNCTION_ROLE = ("template.yaml", "PeeringFunctionRole")
 ACCEPTER_ROLE = ("accepter/role.yaml", "Role")
 REQUESTER_POLICY = ("accepter/role.yaml", "RequesterPolicy")
 POLICIES = [FUNCTION_ROLE, ACCEPTER_ROLE, REQUESTER_POLICY]
+ADOPTION_POLICIES = [("template.yaml", "AdoptionPolicy"), ("accepter/role.yaml", "AdoptionPolicy")]
 OWNER_TAG = {"vpc-peering:managed-by": {"Ref": "InstallationName"}}
 
 
@@ -69,9 +72,10 @@ def conditions(found: list[Statement], action: str, resource: str) -> list[Any]:
     [
         (FUNCTION_ROLE, ACCEPTER | REQUEST | DELETE | RUNTIME),
         (ACCEPTER_ROLE, ACCEPTER),
-        (REQUESTER_POLICY, REQUEST | DELETE | OPTIONS | {("ec2:CreateTags", CONNECTION)}),
+        (REQUESTER_POLICY, REQUEST | DELETE | OPTIONS | TAGS),
+        *((policy, {("ec2:CreateTags", CONNECTION)}) for policy in ADOPTION_POLICIES),
     ],
-    ids=["function", "accepter", "requester"],
+    ids=["function", "accepter", "requester", "function-adopts", "requester-adopts"],
 )
 def test_grants_are_exactly_these(
     load: Callable[[str], Template], policy: tuple[str, str], expected: set[tuple[str, str]]
@@ -96,11 +100,39 @@ def test_requests_carry_the_owner_tag(load: Callable[[str], Template], policy: t
 
 @pytest.mark.parametrize("policy", [FUNCTION_ROLE, REQUESTER_POLICY], ids=["function", "requester"])
 def test_deletion_needs_the_owner_tag(load: Callable[[str], Template], policy: tuple[str, str]) -> None:
-    """Even a bug of ours must not be able to delete a connection that we did not create."""
+    """Even a bug of ours must not be able to delete a connection that we did not create, or have only adopted."""
     path, logical_id = policy
     tagged = {f"aws:ResourceTag/{key}": value for key, value in OWNER_TAG.items()}
+    requested = {"aws:ResourceTag/vpc-peering:adopted": "true"}
     found = statements(load(path), logical_id)
-    assert [{"StringEquals": tagged}] == conditions(found, "ec2:DeleteVpcPeeringConnection", CONNECTION)
+    assert [{"StringEquals": tagged, "Null": requested}] == conditions(
+        found, "ec2:DeleteVpcPeeringConnection", CONNECTION
+    )
+
+
+@pytest.mark.parametrize("policy", [FUNCTION_ROLE, REQUESTER_POLICY], ids=["function", "requester"])
+def test_owner_tags_are_taken_off_what_was_adopted_only(
+    load: Callable[[str], Template], policy: tuple[str, str]
+) -> None:
+    """A connection that was requested must not lose the tags that alone tell whose it is."""
+    path, logical_id = policy
+    tagged = {f"aws:ResourceTag/{key}": value for key, value in OWNER_TAG.items()}
+    adopted = {"StringEquals": tagged, "Null": {"aws:ResourceTag/vpc-peering:adopted": "false"}}
+    assert adopted in conditions(statements(load(path), logical_id), "ec2:DeleteTags", CONNECTION)
+
+
+@pytest.mark.parametrize("policy", ADOPTION_POLICIES, ids=["function", "requester"])
+def test_adoption_must_be_allowed_and_marks_what_it_claims(
+    load: Callable[[str], Template], policy: tuple[str, str]
+) -> None:
+    """To claim a connection of somebody else is the one way past the owner tag: off by default, and always marked."""
+    path, logical_id = policy
+    template = load(path)
+    (condition,) = conditions(statements(template, logical_id), "ec2:CreateTags", CONNECTION)
+    assert {f"aws:RequestTag/{key}": value for key, value in OWNER_TAG.items()} == condition["StringEquals"]
+    assert {"aws:RequestTag/vpc-peering:adopted": "false"} == condition["Null"]
+    assert "Adopts" == template["Resources"][logical_id]["Condition"]
+    assert "false" == template["Parameters"]["AllowAdoption"]["Default"]
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=["function", "accepter", "requester"])

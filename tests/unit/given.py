@@ -11,6 +11,7 @@ from handler.model import (
     End,
     Observed,
     ObservedSide,
+    Option,
     Owner,
     Route,
     RouteKey,
@@ -35,6 +36,11 @@ BLOCKS, PEER_BLOCKS = (BLOCK,), (PEER_BLOCK,)
 ALL: Final = RouteRule(all_route_tables=True)
 
 
+def dns(on: bool | None) -> dict[Option, bool]:  # what a property says
+    """Return the options of a side that manages DNS resolution, or none."""
+    return {} if on is None else {Option.DNS: on}
+
+
 def desired(  # noqa: PLR0913  # one argument a property
     *,
     ends: tuple[End, End] = ENDS,
@@ -49,8 +55,8 @@ def desired(  # noqa: PLR0913  # one argument a property
     """Return a desired state that asks for a bare connection unless told otherwise."""
     return Desired(
         OWNER,
-        DesiredSide(ends[0], tags=tags or {}, allow_dns=allow_dns, routes=routes),
-        DesiredSide(ends[1], tags=peer_tags or {}, allow_dns=peer_allow_dns, routes=peer_routes),
+        DesiredSide(ends[0], tags=tags or {}, options=dns(allow_dns), routes=routes),
+        DesiredSide(ends[1], tags=peer_tags or {}, options=dns(peer_allow_dns), routes=peer_routes),
         **more,
     )
 
@@ -62,11 +68,11 @@ def connection(  # noqa: PLR0913  # one argument a fact
     owner: Owner | None = OWNER,
     ends: tuple[End, End] = ENDS,
     tags: Mapping[str, str] = NAME,
-    allow_dns: Mapping[Side, bool] | None = None,
+    options: Mapping[Side, frozenset[Option]] | None = None,
 ) -> Connection:
     """Return a connection as its requester sees it."""
     owner_tags = owner.tags if owner else {}
-    return Connection(connection_id, status, *ends, tags={**tags, **owner_tags}, allow_dns=allow_dns or {})
+    return Connection(connection_id, status, *ends, tags={**tags, **owner_tags}, options=options or {})
 
 
 def as_accepter(seen: Connection, tags: Mapping[str, str] = NAME) -> Connection:
@@ -105,7 +111,11 @@ def observed(  # noqa: PLR0913  # one argument a fact
     records: tuple[RouteRecord, ...] = (),
     gone: frozenset[str] = frozenset(),
 ) -> Observed:
-    """Return a world with both VPCs, whose connections the accepter's side sees with a Name of its own."""
+    """Return a world with both VPCs, whose connections the accepter's side sees with a Name of its own.
+
+    Connections face the ends, as they do once they are read.
+    """
+    connections = tuple(c.facing(ends) for c in connections)
     hub = Vpc(ends[0].vpc_id, ends[0].account, blocks, "hub")
     spoke = Vpc(ends[1].vpc_id, ends[1].account, peer_blocks, "spoke")
     if peer_connections is None:

@@ -12,10 +12,11 @@ from pydantic.alias_generators import to_pascal
 
 from handler.desire import desire
 from handler.errors import PeeringError
-from handler.lifecycle import attributes
-from handler.model import Connection, Desired, DesiredSide, End, Observed, ObservedSide, Owner, Status
+from handler.model import Connection, End, Observed, ObservedSide, Owner, Status
+from handler.parsing import parse
 from handler.plan import Plan
-from handler.properties import PLANNED, Home, Properties, Routes, Tag, parse
+from handler.progress import attributes
+from handler.properties import Home, Properties, Routes, SoughtTag, Tag
 from handler.reconcile import Outcome
 from local import reference
 from local.reference import ROOT
@@ -51,9 +52,8 @@ def _names(model: type[BaseModel]) -> list[str]:
 
 def _attributes() -> list[str]:
     ends = End("vpc-1", "111111111111", "us-east-1"), End("vpc-2", "111111111111", "us-east-1")
-    desired = Desired(Owner("stack", "Peering", "vpc-peering"), *map(DesiredSide, ends))
     connection = Connection("pcx-1", Status.ACTIVE, *ends)
-    return sorted(attributes(desired, Outcome(connection, Observed(ObservedSide(), None), Plan())))
+    return sorted(attributes(Outcome(connection, Observed(ObservedSide(), None), Plan())))
 
 
 def _stack() -> dict[str, Any]:
@@ -87,9 +87,10 @@ def test_the_reference_is_up_to_date() -> None:
         (_names(Properties), reference.PROPERTIES),
         (_names(Routes), reference.ROUTES),
         (_names(Tag), reference.TAG),
+        (_names(SoughtTag), reference.SOUGHT_TAG),
         (_attributes(), reference.ATTRIBUTES),
     ],
-    ids=["properties", "routes", "tag", "attributes"],
+    ids=["properties", "routes", "tag", "sought-tag", "attributes"],
 )
 def test_all_that_exists_is_described_and_nothing_else(names: list[str], described: Mapping[str, object]) -> None:
     """A name without a meaning, or a meaning without a name, is a document that does not fit the code."""
@@ -99,7 +100,7 @@ def test_all_that_exists_is_described_and_nothing_else(names: list[str], describ
 def test_the_readme_names_all_that_is_public() -> None:
     """Who reads only the README must not miss a property, an attribute, a failure, or what is not there yet."""
     failures = [failure.code for failure in PeeringError.__subclasses__()]
-    public = {*_names(Properties), *_names(Routes), *_attributes(), *failures, *PLANNED}
+    public = {*_names(Properties), *_names(Routes), *_attributes(), *failures}
     assert set() == {name for name in public if f"`{name}`" not in README}
 
 
@@ -118,9 +119,14 @@ def test_replacement_is_what_makes_another_pair(name: str) -> None:
         "PeerRegion": "eu-west-1",
         "PeerRoleArn": "arn:aws:iam::222222222222:role/VpcPeeringAccepter",
     }
+    sought = [{"Key": "Name", "Value": "hub"}]
     others: dict[str, Any] = {
         "VpcId": "vpc-00000003",
         "PeerVpcId": "vpc-00000003",
+        "VpcTags": sought,
+        "PeerVpcTags": sought,
+        "VpcPeeringConnectionId": "pcx-00000001",
+        "OwnerId": "111111111111",
         "PeerOwnerId": "333333333333",
         "Region": "us-west-2",
         "PeerRegion": "us-west-2",
@@ -129,7 +135,11 @@ def test_replacement_is_what_makes_another_pair(name: str) -> None:
         "ExternalId": "other",
         "PeerExternalId": "other",
         "AutoAccept": "false",
-        "OnExistingConnection": "Fail",
+        "WaitForAcceptance": "true",
+        "OnExistingConnection": "Adopt",
+        "Preflight": "Off",
+        "AllowMultipathResilience": "true",
+        "PeerAllowMultipathResilience": "true",
         "AllowDnsResolutionFromRemoteVpc": "true",
         "PeerAllowDnsResolutionFromRemoteVpc": "true",
         "Tags": [{"Key": "team", "Value": "network"}],

@@ -25,6 +25,7 @@ from handler.model import (
     Observed,
     ObservedSide,
     OnConflict,
+    Option,
     Owner,
     RouteRecord,
     RouteRule,
@@ -53,6 +54,7 @@ from tests.unit.given import (
     to,
 )
 
+DNS = frozenset({Option.DNS})
 CREATE = CreateConnection({**NAME, **OWNER.tags})
 ACCEPT = AcceptConnection()
 NAME_IT = TagConnection(Side.ACCEPTER, NAME)
@@ -109,7 +111,8 @@ def test_foreign_connection_is_refused(status: Status, owner: Owner | None, back
     """Two VPCs have one peering: what somebody else made of the pair, in either direction, is named and left alone."""
     ends = ENDS[::-1] if backwards else ENDS
     foreign = connection(status, connection_id="pcx-theirs", owner=owner, ends=ends)
-    theirs = f"owned by {owner.stack_id}" if owner else "no owner tags"
+    tags = f"owner tags: stack-id {owner.stack_id}, logical-id Peering, managed-by installation" if owner else ""
+    theirs = tags or "no owner tags"
 
     assert [
         (AlreadyExists, f"pcx-theirs ({status}) already joins {ends[0].vpc_id} to {ends[1].vpc_id} ({theirs}).")
@@ -148,9 +151,9 @@ def test_create_everything() -> None:
     assert (
         CreateConnection({**NAME, "Team": "net", **OWNER.tags}),
         AcceptConnection(),
-        ModifyOptions(Side.REQUESTER, allow_dns=True),
+        ModifyOptions(Side.REQUESTER, {Option.DNS: True}),
         TagConnection(Side.ACCEPTER, {**NAME, "Team": "app"}),
-        ModifyOptions(Side.ACCEPTER, allow_dns=True),
+        ModifyOptions(Side.ACCEPTER, {Option.DNS: True}),
         CreateRoute(peer_key()),
         CreateRoute(key()),
     ) == planned.changes
@@ -175,7 +178,7 @@ def test_converged_world_needs_nothing() -> None:
         allow_dns=True,
         peer_allow_dns=False,
     )
-    seen = connection(tags={**NAME, "Team": "net", "own": "kept"}, allow_dns={Side.REQUESTER: True})
+    seen = connection(tags={**NAME, "Team": "net", "own": "kept"}, options={Side.REQUESTER: DNS})
     world = observed(
         seen,
         peer_connections=(as_accepter(seen, {**NAME, "Team": "app"}),),
@@ -201,7 +204,7 @@ def test_changes_are_in_the_order_of_their_stages() -> None:
     assert [
         AcceptConnection(),
         TagConnection(Side.REQUESTER, {"New": "1"}),
-        ModifyOptions(Side.REQUESTER, allow_dns=True),
+        ModifyOptions(Side.REQUESTER, {Option.DNS: True}),
         CreateRoute(key(table_id="rtb-new")),
         UntagConnection(Side.REQUESTER, {"Old": "1"}),
         DeleteRoute(key()),
@@ -223,17 +226,17 @@ def test_option_is_written_only_where_it_differs(
 ) -> None:
     """An absent option is not managed; a given one is sent only when it changes something, by its own side."""
     wanted = desired(allow_dns=asked) if side is Side.REQUESTER else desired(peer_allow_dns=asked)
-    world = observed(connection(allow_dns={side: shown, side.other: not shown}))
+    world = observed(connection(options={side if shown else side.other: DNS}))
 
-    assert [ModifyOptions(side, allow_dns=bool(asked)) for _ in expected] == changes(wanted, world)
+    assert [ModifyOptions(side, {Option.DNS: bool(asked)}) for _ in expected] == changes(wanted, world)
 
 
 def test_option_is_read_from_its_own_side() -> None:
     """The other side's view of an option may lag for minutes: what the side itself shows is the truth."""
-    seen = connection(allow_dns={Side.ACCEPTER: True})
-    world = observed(seen, peer_connections=(replace(as_accepter(seen), allow_dns={Side.ACCEPTER: False}),))
+    seen = connection(options={Side.ACCEPTER: DNS})
+    world = observed(seen, peer_connections=(replace(as_accepter(seen), options={}),))
 
-    assert [ModifyOptions(Side.ACCEPTER, allow_dns=True)] == changes(desired(peer_allow_dns=True), world)
+    assert [ModifyOptions(Side.ACCEPTER, {Option.DNS: True})] == changes(desired(peer_allow_dns=True), world)
 
 
 # Tags
@@ -413,7 +416,7 @@ def test_swapped_vpcs_are_recognised() -> None:
 
     assert [
         (AlreadyExists, "VpcId and PeerVpcId are swapped: pcx-ours of this resource joins the same VPCs.")
-    ] == refusals(desired(connection_id=PCX), observed(backwards))
+    ] == refusals(desired(connection_id=PCX, previous=desired(ends=ENDS[::-1])), observed(backwards))
 
 
 def test_own_connection_without_owner_tags_is_not_taken() -> None:
@@ -426,13 +429,14 @@ def test_own_connection_without_owner_tags_is_not_taken() -> None:
 
 
 def test_refusals_become_one() -> None:
-    """All causes are told at once, with the remedy of the first."""
+    """All are told at once, each with its remedy, as a failure of the first one's kind."""
     first, second = NotFound("first.", "Do this."), InvalidRequest("second.", "Do that.")
 
     with pytest.raises(NotFound) as raised:
         Plan(refusals=(first, second)).raise_if_unsafe()
 
-    assert ("first. second.", "Do this.") == (raised.value.cause, raised.value.remedy)
+    told = "2 findings: (1) first. Do this. (2) second. Do that."
+    assert (told, "Nothing was changed.") == (raised.value.cause, raised.value.remedy)
 
 
 def test_refused_world_plans_no_routes() -> None:
@@ -451,7 +455,7 @@ def test_pending_connection_gets_no_routes_and_no_options(status: Status | None)
     wanted = desired(auto_accept=False, routes=ALL, peer_routes=ALL, allow_dns=True, peer_tags={"Team": "app"})
     world = observed(*([connection(status)] if status else []), tables=(table(),))
     settled = [
-        ModifyOptions(Side.REQUESTER, allow_dns=True),
+        ModifyOptions(Side.REQUESTER, {Option.DNS: True}),
         TagConnection(Side.ACCEPTER, {"Team": "app"}),
         CreateRoute(key()),
     ]

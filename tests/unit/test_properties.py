@@ -6,8 +6,9 @@ import pytest
 
 from handler.desire import desire
 from handler.errors import REASON_LIMIT, InvalidRequest
-from handler.model import Desired, DesiredSide, End, OnConflict, Owner, RouteRule
-from handler.properties import MAX_TAGS, PLANNED, Home, Properties, parse, salvage
+from handler.model import Desired, DesiredSide, End, OnConflict, Option, Owner, RouteRule, Side
+from handler.parsing import parse, salvage
+from handler.properties import MAX_TAGS, Home, Properties
 
 HOME: Final = Home("111111111111", "us-east-1", "aws", ("us-east-1", "us-west-2", "eu-west-1", "eu-central-1"))
 CHINA: Final = Home("111111111111", "cn-north-1", "aws-cn", ("cn-north-1", "cn-northwest-1"))
@@ -84,15 +85,20 @@ def test_all_properties() -> None:
         DesiredSide(
             End(VPC, "333333333333", "us-west-2"),
             tags={"Team": "1"},
-            allow_dns=True,
+            options={Option.DNS: True},
             routes=RouteRule(
-                (TABLE,), False, True, (PEER_TABLE,), ("10.8.0.0/16",), ("10.9.0.0/16",), OnConflict.REPLACE
+                route_table_ids=(TABLE,),
+                main_route_table=True,
+                exclude_route_table_ids=(PEER_TABLE,),
+                destination_cidr_blocks=("10.8.0.0/16",),
+                exclude_cidr_blocks=("10.9.0.0/16",),
+                on_conflict=OnConflict.REPLACE,
             ),
         ),
         DesiredSide(
             End(PEER_VPC, "222222222222", "eu-west-1"),
             tags={"NoValue": ""},
-            allow_dns=False,
+            options={Option.DNS: False},
             routes=RouteRule(all_route_tables=True),
         ),
     ) == desire(parse(raw, HOME), HOME, owner)
@@ -188,7 +194,7 @@ def test_every_problem_is_told_at_once() -> None:
         "AutoAccept 'yes' is no boolean; use true or false; "
         "Routes.OnConflict 'Overwrite' is unknown; use Fail or Skip or Replace; "
         "Tagz is unknown; did you mean Tags?; "
-        "PeerVpcId is missing; give the id of a VPC; "
+        "PeerVpcId is missing; give it or PeerVpcTags; "
         "Region 'us-esat-1' is no Region of partition aws; did you mean us-east-1?"
     ) == told
 
@@ -235,7 +241,7 @@ def test_wrong_value(name: str, value: object, told: str) -> None:
         ("peer_vpc_id", "is unknown; did you mean PeerVpcId?"),
         ("AcceptorVpcId", "is unknown; did you mean "),
         ("Route", "is unknown; did you mean Routes?"),
-        ("Zzz", "is unknown; known are VpcId, PeerVpcId, PeerOwnerId,"),
+        ("Zzz", "is unknown; known are VpcId, PeerVpcId, VpcTags,"),
     ],
 )
 def test_unknown_key(key: str, told: str) -> None:
@@ -381,7 +387,7 @@ def test_letters_and_digits_are_ascii(more: dict[str, str]) -> None:
 @pytest.mark.parametrize("name", ["VpcId", "PeerVpcId"])
 def test_missing_vpc(name: str) -> None:
     """Both VPCs are required."""
-    assert "is missing; give the id of a VPC" == about(name, **{name: None})
+    assert f"is missing; give it or {name.replace('Id', 'Tags')}" == about(name, **{name: None})
 
 
 @pytest.mark.parametrize("name", ["VpcId", "PeerVpcId"])
@@ -504,7 +510,7 @@ def test_regions_are_those_of_the_partition() -> None:
         ),
         (tags("vpc-peering:stack-id"), "key 'vpc-peering:stack-id' has a reserved prefix; choose another"),
         (tags("AWS:one"), "key 'AWS:one' has a reserved prefix; choose another"),
-        (tags(*map(str, range(MAX_TAGS + 1))), "are 46; EC2's 50 leave room for 45"),
+        (tags(*map(str, range(MAX_TAGS + 1))), "are 45; EC2's 50 leave room for 44"),
     ],
     ids=["twice", "empty key", "long key", "long value", "aws:", "owner tags", "AWS:", "too many"],
 )
@@ -570,7 +576,7 @@ def test_tags_that_agree_in_one_set() -> None:
 
 def test_tags_of_both_sides_exceed_one_set() -> None:
     """Each list alone is within the limit, their union is not."""
-    assert "and Tags together exceed 45; in one account and Region they are one set" == about(
+    assert "and Tags together exceed 44; in one account and Region they are one set" == about(
         "PeerTags", Tags=tags(*map(str, range(30))), PeerTags=tags(*map(str, range(20, 50)))
     )
 
@@ -578,28 +584,127 @@ def test_tags_of_both_sides_exceed_one_set() -> None:
 # Rules
 
 
-@pytest.mark.parametrize("key", sorted(PLANNED))
-def test_planned_selector_is_refused(key: str) -> None:
-    """A selector that is silently ignored would leave subnets without a route."""
-    rule = {"AllRouteTables": "true", key: []}
-
-    assert "is not available in this version; use RouteTableIds, AllRouteTables or DestinationCidrBlocks" == about(
-        f"Routes.{key}", Routes=rule
-    )
+SOUGHT = [{"Key": "Name", "Value": "hub"}]
 
 
-def test_adoption_is_refused() -> None:
-    """Adopt is coming: until then it must not look like Fail."""
-    assert "Adopt is not available in this version; use Fail" == about(
-        "OnExistingConnection", OnExistingConnection="Adopt"
-    )
+@pytest.mark.parametrize("name", ["VpcTags", "Routes.RouteTableTags", "Routes.SubnetTags"])
+@pytest.mark.parametrize("tags", [[], [{"Key": ""}], [{"Key": "Name"}, {"Key": ""}]])
+def test_tags_to_look_for_have_keys(name: str, tags: list[dict[str, str]]) -> None:
+    """A query without a key would match whatever there is."""
+    given_ = {name: tags} if name == "VpcTags" else {"Routes": {name.partition(".")[2]: tags}}
+
+    assert "must have a Key in each pair, and one pair at least" == about(name, **given_)
+
+
+def test_a_key_is_looked_for_once() -> None:
+    """All pairs must match: one key with two values matches nothing, and is a mistake."""
+    assert "give key 'Name' twice, and all must match; keep one" == about("VpcTags", VpcTags=[*SOUGHT, {"Key": "Name"}])
+
+
+@pytest.mark.parametrize("prefix", ["", "Peer"])
+def test_a_vpc_is_given_once(prefix: str) -> None:
+    """Of an id and a query one would have to win silently."""
+    assert f"find what {prefix}VpcId gives; keep one" == about(f"{prefix}VpcTags", **{f"{prefix}VpcTags": SOUGHT})
+
+
+def test_a_query_takes_the_place_of_the_id() -> None:
+    """A missing value matches any, an empty one only itself."""
+    raw = given(VpcId=None, VpcTags=[{"Key": "Name", "Value": ""}, {"Key": "Shared"}])
+    desired = desire(parse(raw, HOME), HOME, Owner("stack", "Peering", "installation"))
+
+    assert (("Name", ""), ("Shared", None)) == desired.requester.vpc_tags
+    assert "" == desired.requester.end.vpc_id
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"), [("On", True), ("true", True), ("Off", False), ("false", False), (None, True)]
+)
+def test_preflight(written: str | None, expected: bool) -> None:
+    """YAML 1.1 makes booleans of On and Off: a template may send either spelling."""
+    assert expected is parse(given(Preflight=written), HOME).preflight
+
+
+def test_preflight_is_on_or_off() -> None:
+    """Every other word would have to be guessed."""
+    assert "'Never' is unknown; use On or Off" == about("Preflight", Preflight="Never")
+
+
+@pytest.mark.parametrize("prefix", ["", "Peer"])
+def test_multipath_resilience_within_a_region(prefix: str) -> None:
+    """EC2 has it between two Regions: what it would refuse half way is told before any call."""
+    name = f"{prefix}AllowMultipathResilience"
+
+    assert "works between two Regions, and both VPCs are in us-east-1; leave it out" == about(name, **{name: "true"})
+    assert parse(given(**{name: "false"}), HOME)
+    assert parse(given(**{name: "true", "PeerRegion": "eu-west-1"}), HOME)
+
+
+ONE_SIDE = {"VpcPeeringConnectionId": "pcx-0a1b2c3d4e5f60718", "VpcId": None}
+
+
+def test_one_side() -> None:
+    """Of somebody else's request only the accepter's side is ours: nothing is known of the other one."""
+    desired = desire(parse(given(**ONE_SIDE), HOME), HOME, Owner("stack", "Peering", "installation"))
+
+    assert (End("", "", ""), End(PEER_VPC, "111111111111", "us-east-1")) == desired.ends
+    assert (Side.ACCEPTER, False, True) == (desired.lead, desired.requester.managed, desired.accepter.managed)
+    assert not desired.shared_tags
+
+
+def test_one_side_is_checked_where_it_is_known() -> None:
+    """What the vendor said of its end is compared with the connection, and moves nothing of ours."""
+    raw = given(**ONE_SIDE, OwnerId="999999999999", Region="eu-west-1") | {"VpcId": VPC}
+    desired = desire(parse(raw, HOME), HOME, Owner("stack", "Peering", "installation"))
+
+    assert (End(VPC, "999999999999", "eu-west-1"), End(PEER_VPC, "111111111111", "us-east-1")) == desired.ends
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("VpcTags", SOUGHT),
+        ("RoleArn", ROLE),
+        ("AllowDnsResolutionFromRemoteVpc", "true"),
+        ("AllowMultipathResilience", "true"),
+        ("Tags", [{"Key": "Team", "Value": "1"}]),
+        ("Routes", {"AllRouteTables": "true"}),
+    ],
+)
+def test_the_other_side_is_left_alone(name: str, value: object) -> None:
+    """What acts on the requester's side would be ignored: it must not look as if it did something."""
+    text = f"is of the requester's side, which VpcPeeringConnectionId leaves alone; use Peer{name}"
+
+    assert text == about(name, **ONE_SIDE, **{name: value})
+
+
+def test_one_side_is_not_adopted() -> None:
+    """Two ways to take somebody's connection, of which one deletes nothing and the other tags it."""
+    expected = "adopts what VpcPeeringConnectionId names; leave it out"
+
+    assert expected == about("OnExistingConnection", **ONE_SIDE, OnExistingConnection="Adopt")
+
+
+def test_subnets_of_a_side_that_cannot_be_read() -> None:
+    """The requester's account is somebody else's: its subnets are not shown to us."""
+    text = "are of the requester's VPC, which VpcPeeringConnectionId leaves alone; give DestinationCidrBlocks"
+    rule = {"AllRouteTables": "true", "DestinationSubnetIds": ["subnet-0a1b2c3d4e5f60718"]}
+
+    assert text == about("PeerRoutes.DestinationSubnetIds", **ONE_SIDE, PeerRoutes=rule)
+
+
+def test_the_requesters_account_is_only_checked() -> None:
+    """OwnerId moves nothing: an account that is not the role's is a mistake in one of the two."""
+    text = "is 999999999999, but the requester's account is 333333333333; align RoleArn"
+
+    assert text == about("OwnerId", OwnerId="999999999999", RoleArn=ROLE, PeerOwnerId="111111111111")
 
 
 @pytest.mark.parametrize("name", ["Routes", "PeerRoutes"])
 @pytest.mark.parametrize("rule", [{}, {"AllRouteTables": "false"}, {"ExcludeRouteTableIds": [TABLE]}])
 def test_rule_without_tables(name: str, rule: dict[str, object]) -> None:
     """A rule that selects nothing is a mistake, not a wish."""
-    assert "name no table; give RouteTableIds, AllRouteTables or MainRouteTable" == about(name, **{name: rule})
+    known = "RouteTableIds, SubnetIds, RouteTableTags, SubnetTags, AllRouteTables or MainRouteTable"
+    assert f"name no table; give {known}" == about(name, **{name: rule})
 
 
 def test_table_included_and_excluded() -> None:
@@ -693,7 +798,7 @@ def test_salvage_keeps_what_is_right(ended: dict[str, str]) -> None:
         {"PeerRegion": "eu-wset-1"},
         {"Zzz": {"deep": ["x"]}},
         {"RoleArn": "Peering"},
-        {"OnExistingConnection": "Adopt"},
+        {"OnExistingConnection": "Adapt"},
         {"Routes": "all"},
         {"Routes": {"RouteTableIds": [TABLE, "rtb-1"]}},
         {"Routes": {"RouteTableIds": [TABLE], "ExcludeCidrBlocks": ["ten"]}},

@@ -4,8 +4,8 @@ import botocore.session
 import pytest
 
 from handler import shapes
-from handler.model import Connection, End, Route, RouteTable, Side, Status, Vpc
-from handler.shapes import TARGETS, destination_parameter, tag_list, target_parameter
+from handler.model import Connection, End, Option, PrefixList, Route, RouteTable, Side, Status, Subnet, Vpc
+from handler.shapes import TARGETS, tag_list, target_parameter
 
 CONNECTION: Final[dict[str, Any]] = {
     "VpcPeeringConnectionId": "pcx-0a1b2c3d4e5f60718",
@@ -33,7 +33,7 @@ def test_connection() -> None:
         *ENDS,
         message="Active",
         tags={"Name": "hub-to-spoke"},
-        allow_dns={Side.REQUESTER: True, Side.ACCEPTER: False},
+        options={Side.REQUESTER: frozenset({Option.DNS}), Side.ACCEPTER: frozenset()},
         cidr_blocks={Side.REQUESTER: ("10.0.0.0/16", "10.1.0.0/16", "2001:db8::/56"), Side.ACCEPTER: ()},
     ) == shapes.connection(CONNECTION)
 
@@ -48,7 +48,7 @@ def test_bare_connection() -> None:
         "pcx-0a1b2c3d4e5f60718",
         Status.PENDING_ACCEPTANCE,
         *ENDS,
-        allow_dns=dict.fromkeys(Side, False),
+        options=dict.fromkeys(Side, frozenset()),
         cidr_blocks=nothing,
     ) == shapes.connection({**bare, "RequesterVpcInfo": requester, "Status": {"Code": "pending-acceptance"}})
 
@@ -98,9 +98,43 @@ def test_bare_vpc() -> None:
 )
 def test_route_table(associations: list[dict[str, object]], main: bool, gateway: bool) -> None:
     """A table is known by its associations: the main one, a subnet's, a gateway's."""
-    shape = {"RouteTableId": "rtb-1", "Associations": associations}
+    shape = {"RouteTableId": "rtb-1", "Associations": associations, "Tags": [{"Key": "Tier", "Value": "app"}]}
+    subnet_ids = frozenset(str(a["SubnetId"]) for a in associations if "SubnetId" in a)
 
-    assert RouteTable("rtb-1", main, gateway=gateway) == shapes.route_table(shape)
+    assert RouteTable("rtb-1", main, (), gateway, subnet_ids, {"Tier": "app"}) == shapes.route_table(shape)
+
+
+def test_subnet() -> None:
+    """Blocks that are being disassociated do not count, and an IPv6-only subnet has no IPv4 block."""
+    blocks = [
+        {"Ipv6CidrBlock": "2001:db8:0:1::/64", "Ipv6CidrBlockState": {"State": "associated"}},
+        {"Ipv6CidrBlock": "2001:db8:0:2::/64", "Ipv6CidrBlockState": {"State": "disassociating"}},
+    ]
+    shape = {"SubnetId": "subnet-1", "CidrBlock": "10.0.0.0/24", "Ipv6CidrBlockAssociationSet": blocks}
+
+    assert Subnet("subnet-1", ("10.0.0.0/24", "2001:db8:0:1::/64")) == shapes.subnet(shape)
+    assert Subnet("subnet-1", ("2001:db8:0:1::/64",)) == shapes.subnet({**shape, "CidrBlock": ""})
+
+
+def test_prefix_list() -> None:
+    """AWS's own lists show no maximum of entries."""
+    shape = {"PrefixListId": "pl-1", "AddressFamily": "IPv6", "MaxEntries": 20}
+
+    assert PrefixList("pl-1", ipv6=True, max_entries=20) == shapes.prefix_list(shape)
+    assert PrefixList("pl-1", ipv6=False, max_entries=1) == shapes.prefix_list({"PrefixListId": "pl-1"})
+
+
+@pytest.mark.parametrize(
+    ("destination", "expected"),
+    [
+        ("10.8.0.0/16", {"DestinationCidrBlock": "10.8.0.0/16"}),
+        ("2001:db8::/56", {"DestinationIpv6CidrBlock": "2001:db8::/56"}),
+        ("pl-0a1b2c3d", {"DestinationPrefixListId": "pl-0a1b2c3d"}),
+    ],
+)
+def test_destination_parameter(destination: str, expected: dict[str, str]) -> None:
+    """EC2 takes each kind of destination by a parameter of its own, one in a call (aws-cdk #5321)."""
+    assert expected == shapes.destination_parameter(destination)
 
 
 @pytest.mark.parametrize(
@@ -189,12 +223,6 @@ def test_target_of_a_route(member: str) -> None:
 def test_target_parameter(target: str, expected: dict[str, str]) -> None:
     """A route is put back by the parameter that its target's id belongs to."""
     assert expected == target_parameter(target)
-
-
-def test_destination_parameter() -> None:
-    """IPv4 and IPv6 have parameters of their own."""
-    assert {"DestinationCidrBlock": "10.8.0.0/16"} == destination_parameter("10.8.0.0/16")
-    assert {"DestinationIpv6CidrBlock": "2001:db8::/56"} == destination_parameter("2001:db8::/56")
 
 
 def test_tag_list() -> None:

@@ -1,0 +1,108 @@
+"""Find: which VPCs the queries `VpcTags` and `PeerVpcTags` mean, before anything else is read. Nothing here writes."""
+
+from dataclasses import replace
+
+from handler.ec2 import Ec2
+from handler.errors import InvalidRequest, NotFound, PeeringError
+from handler.model import ADOPTED, Connection, Desired, DesiredSide, Side
+from handler.observe import Sides
+
+
+def find(desired: Desired, sides: Sides) -> Desired:
+    """Return the same with the VPCs that its queries mean, and those that the previous queries meant.
+
+    What was found at Create stays: while a query is the same, it is the VPC of the connection that the resource has. A
+    VPC that is not to be found any more is left empty at Delete, and where it is only the previous one.
+
+    Raises:
+        NotFound: no VPC matches a query.
+        InvalidRequest: more than one does.
+
+    """
+    if not any(_is_open(state, side) for state in (desired, desired.previous) for side in Side):
+        return desired
+    known = _known(desired, sides)
+    for side in Side:
+        if _is_open(desired, side):
+            desired = _with_vpc(desired, side, _vpc_id(desired, side, known, sides))
+    previous = desired.previous
+    for side in Side:
+        if previous and _is_open(previous, side):
+            previous = _with_vpc(previous, side, _previous_vpc_id(desired, previous, side, known, sides))
+    return replace(desired, previous=previous)
+
+
+def _is_open(desired: Desired | None, side: Side) -> bool:
+    asked = desired.side(side) if desired else None
+    return asked is not None and bool(asked.vpc_tags) and not asked.end.vpc_id
+
+
+def _known(desired: Desired, sides: Sides) -> Connection | None:
+    """Return the connection that the resource has: by its id, or else by its owner tags."""
+    lead = sides[desired.lead]
+    if desired.connection_id:
+        connection = lead.connection(desired.connection_id)
+    elif desired.present:
+        connection = None
+    else:
+        connection = next((c for c in lead.connections_owned(desired.owner) if c.status.live), None)
+    reversed_ = connection is not None and connection.tags.get(ADOPTED, "").startswith(Side.ACCEPTER)
+    return connection.turned if connection and reversed_ else connection
+
+
+def _vpc_id(desired: Desired, side: Side, known: Connection | None, sides: Sides) -> str:
+    if known and (not desired.present or _same_query(desired, desired.previous, side)):
+        return known.end(side).vpc_id
+    if side not in sides:
+        return ""
+    found = _matching(desired.side(side), sides[side])
+    if len(found) == 1 or not desired.present:
+        return found[0] if len(found) == 1 else ""
+    raise _not_one(desired.side(side), side, found)
+
+
+def _previous_vpc_id(desired: Desired, previous: Desired, side: Side, known: Connection | None, sides: Sides) -> str:
+    """Return the VPC that a query meant before.
+
+    That of the connection, unless that is the VPC which the present query means: an Update that rolls back a failed
+    replacement comes with the connection that was to be replaced.
+    """
+    now, before = desired.side(side), previous.side(side)
+    if _same_query(desired, previous, side):
+        return now.end.vpc_id
+    if known and known.end(side).vpc_id != now.end.vpc_id:
+        return known.end(side).vpc_id
+    same_place = (now.end.account, now.end.region) == (before.end.account, before.end.region)
+    found = _matching(before, sides[side]) if side in sides and same_place else []
+    return found[0] if len(found) == 1 else ""
+
+
+def _same_query(desired: Desired, previous: Desired | None, side: Side) -> bool:
+    if previous is None:
+        return False
+    now, before = desired.side(side), previous.side(side)
+    return (now.vpc_tags, now.end.account, now.end.region) == (before.vpc_tags, before.end.account, before.end.region)
+
+
+def _with_vpc(desired: Desired, side: Side, vpc_id: str) -> Desired:
+    asked = desired.side(side)
+    complete = replace(asked, end=replace(asked.end, vpc_id=vpc_id))
+    return replace(desired, requester=complete) if side is Side.REQUESTER else replace(desired, accepter=complete)
+
+
+def _matching(asked: DesiredSide, ec2: Ec2) -> list[str]:
+    return sorted(vpc.vpc_id for vpc in ec2.vpcs_tagged(asked.vpc_tags))
+
+
+def _not_one(asked: DesiredSide, side: Side, vpc_ids: list[str]) -> PeeringError:
+    tags = ", ".join(key if value is None else f"{key}={value}" for key, value in asked.vpc_tags)
+    place = f"{asked.end.region} of account {asked.end.account}"
+    if not vpc_ids:
+        return NotFound(
+            f"{side.prefix}VpcTags match no VPC in {place} ({tags}).",
+            f"Correct {side.prefix}VpcTags or the VPC's tags, or give {side.prefix}VpcId.",
+        )
+    return InvalidRequest(
+        f"{side.prefix}VpcTags match {len(vpc_ids)} VPCs in {place} ({tags}): {', '.join(vpc_ids)}.",
+        f"Add a tag that only one has, or give {side.prefix}VpcId.",
+    )

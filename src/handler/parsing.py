@@ -1,0 +1,101 @@
+"""From what CloudFormation sends to properties: every error of an event is found at once, before any AWS call."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from difflib import get_close_matches
+from textwrap import shorten
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic.alias_generators import to_pascal
+from pydantic_core import ErrorDetails
+
+from handler.contradictions import Problem, contradictions
+from handler.errors import REASON_LIMIT, InvalidRequest
+from handler.properties import Home, Model, Properties, Routes, Tag
+
+CLOUDFORMATION_KEYS: Final = frozenset({"ServiceToken", "ServiceTimeout"})
+"""Keys among the properties that are CloudFormation's, not ours."""
+
+NAMES_LIMIT: Final = 160
+"""Characters of a reason that may go to the names of wrong properties where their details do not fit."""
+
+
+def parse(raw: Mapping[str, Any], home: Home) -> Properties:
+    """Parse the properties of a Create or an Update.
+
+    Raises:
+        InvalidRequest: with every problem, in the order of the properties.
+
+    """
+    properties, problems = _validate(raw)
+    wrong = {problem.name.split(".")[0].split("[")[0] for problem in problems}
+    problems += [problem for problem in contradictions(properties, raw, home) if not problem.rests_on & wrong]
+    if problems:
+        details = "; ".join(map(str, problems)) + "."
+        names = shorten(", ".join(dict.fromkeys(problem.name for problem in problems)), NAMES_LIMIT, placeholder=" …")
+        failure = InvalidRequest(details, "Nothing was changed.")
+        if len(str(failure)) > REASON_LIMIT:
+            failure = InvalidRequest(details, f"To correct: {names}. Details are in the function's log.")
+        raise failure
+    return properties
+
+
+def salvage(raw: Mapping[str, Any], home: Home) -> Properties:
+    """Parse the properties of a Delete, or the old ones of an Update: what is wrong in them is left out.
+
+    CloudFormation may send what an earlier version accepted, and sends a Delete for a Create that was refused.
+    """
+    properties, _ = _validate(raw)
+    unknown = [name for name in ("region", "peer_region") if getattr(properties, name) not in home.regions]
+    return properties.model_copy(update=dict.fromkeys(unknown))
+
+
+def _validate(raw: Mapping[str, Any]) -> tuple[Properties, list[Problem]]:
+    kept = {key: value for key, value in raw.items() if key not in CLOUDFORMATION_KEYS}
+    problems: list[Problem] = []
+    while True:
+        try:
+            return Properties.model_validate(kept), problems
+        except ValidationError as invalid:
+            # What one round leaves out, an unknown key of a tag say, may have hidden another error.
+            errors = invalid.errors(include_url=False)
+            problems += map(_problem, errors)
+            kept = _without(kept, errors)
+
+
+def _without(raw: Mapping[str, Any], errors: list[ErrorDetails]) -> dict[str, Any]:
+    """Leave out each unknown key, and each property with a wrong value whole: half a rule would be another rule."""
+    kept: dict[Any, Any] = deepcopy(dict(raw))
+    for *parents, key in (error["loc"] for error in errors if error["type"] == "extra_forbidden"):
+        holder: Any = kept
+        for part in parents:
+            holder = holder[part]
+        holder.pop(key)
+    for name in {error["loc"][0] for error in errors if error["type"] != "extra_forbidden"}:
+        kept.pop(name)
+    return kept
+
+
+def _problem(error: ErrorDetails) -> Problem:
+    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).removeprefix(".")
+    if error["type"] == "extra_forbidden":
+        return Problem(name, _unknown(error["loc"]))
+    known = {
+        "string_type": "must be a string",
+        "list_type": "must be a list",
+        "model_type": "must be an object",
+        "missing": "is missing",
+    }
+    return Problem(name, known.get(error["type"], error["msg"]))
+
+
+def _unknown(loc: tuple[int | str, ...]) -> str:
+    *parents, key = map(str, loc)
+    model: type[Model] = Properties
+    if parents:
+        model = Routes if parents[-1].endswith("Routes") else Tag
+    names = [to_pascal(field) for field in model.model_fields]
+    lower = {name.lower(): name for name in names}
+    near = get_close_matches(key.lower(), lower, n=1)
+    return f"is unknown; did you mean {lower[near[0]]}?" if near else f"is unknown; known are {', '.join(names)}"

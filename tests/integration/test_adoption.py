@@ -1,0 +1,253 @@
+"""OnExistingConnection: a connection that somebody else has made, in all topologies and both directions."""
+
+from typing import Any
+
+import pytest
+
+from local.strict import Call, Fault
+from local.strict.connections import backend_of
+from local.world import Vpc
+from tests.harness import TOPOLOGIES, World, operations, writes
+
+topologies = pytest.mark.parametrize("world", TOPOLOGIES, indirect=True, ids=str)
+directions = pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
+
+DNS = {"AllowDnsResolutionFromRemoteVpc": "true", "PeerAllowDnsResolutionFromRemoteVpc": "true"}
+TAGS = {"Tags": [{"Key": "team", "Value": "net"}]}
+DELETE = "DeleteVpcPeeringConnection"
+
+
+@pytest.fixture
+def pair(world: World) -> tuple[Vpc, Vpc]:
+    """Make the two VPCs."""
+    return world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+
+
+def made_by_hand(world: World, pair: tuple[Vpc, Vpc], *, backwards: bool, accept: bool = True) -> str:
+    """Peer the two in one of the directions."""
+    first, second = pair[::-1] if backwards else pair
+    return world.peer(first, second, accept=accept)
+
+
+def adopting(world: World, pair: tuple[Vpc, Vpc], **more: object) -> dict[str, Any]:
+    """Return properties that take over what is there."""
+    return world.properties(*pair, OnExistingConnection="Adopt", **more)
+
+
+@topologies
+@directions
+def test_adopt_and_release(world: World, pair: tuple[Vpc, Vpc], *, backwards: bool) -> None:
+    """Options, tags and routes follow the stack; after Delete everything is as before, to the byte."""
+    vpc, peer = pair
+    pcx = made_by_hand(world, pair, backwards=backwards)
+    world.route(vpc, 0, "10.8.0.0/16", pcx)
+    world.ec2(peer).create_tags(Resources=[pcx], Tags=[{"Key": "owner", "Value": "somebody"}])
+    before = world.snapshot(*pair)
+    stack = world.stack()
+
+    with world.counted() as calls:
+        created = stack.create(adopting(world, pair, **DNS, **TAGS))
+
+    assert ("SUCCESS", pcx) == (created["Status"], created["PhysicalResourceId"])
+    assert (vpc.id, peer.id) == (created["Data"]["RequesterVpcId"], created["Data"]["AccepterVpcId"])
+    assert ("10.0.0.0/16", "10.8.0.0/16") == (
+        created["Data"]["RequesterCidrBlocks"],
+        created["Data"]["AccepterCidrBlocks"],
+    )
+    assert {t: {"10.8.0.0/16": pcx} for t in vpc.route_table_ids} == world.routes(vpc)
+    assert {t: {"10.0.0.0/16": pcx} for t in peer.route_table_ids} == world.routes(peer)
+    assert world.tags(vpc, pcx).items() >= {"Name": "hub-to-spoke", "team": "net"}.items()
+    for info in ("RequesterVpcInfo", "AccepterVpcInfo"):
+        assert world.connection(vpc, pcx)[info]["PeeringOptions"]["AllowDnsResolutionFromRemoteVpc"]
+    assert "CreateTags" == writes(calls)[0]
+    assert operations(calls).count("CreateRoute") == 3
+
+    with world.counted() as calls:
+        assert "SUCCESS" == stack.update({**stack.current})["Status"]
+    assert [] == writes(calls)
+
+    with world.counted() as calls:
+        assert "SUCCESS" == stack.delete()["Status"]
+    assert DELETE not in operations(calls)
+    assert before == world.snapshot(*pair)
+
+
+@topologies
+@directions
+@pytest.mark.parametrize("auto_accept", ["true", "false"])
+def test_a_pending_request(world: World, pair: tuple[Vpc, Vpc], *, backwards: bool, auto_accept: str) -> None:
+    """It is accepted by whichever side EC2 has as the accepter; with AutoAccept: false it stays pending."""
+    pcx = made_by_hand(world, pair, backwards=backwards, accept=False)
+    stack = world.stack()
+
+    created = stack.create(adopting(world, pair, AutoAccept=auto_accept))
+
+    status = "active" if auto_accept == "true" else "pending-acceptance"
+    assert ("SUCCESS", pcx, status) == (created["Status"], created["PhysicalResourceId"], created["Data"]["Status"])
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert [pcx] == world.live(pair[0])
+    assert status == world.status(pair[0], pcx)
+
+
+@directions
+def test_no_route_is_ever_absent(world: World, pair: tuple[Vpc, Vpc], *, backwards: bool) -> None:
+    """After each single call of adoption, update and release the routes that were there still work."""
+    vpc, peer = pair
+    pcx = made_by_hand(world, pair, backwards=backwards)
+    world.route(vpc, 0, "10.8.0.0/16", pcx)
+    world.route(peer, 1, "10.0.0.0/16", pcx)
+    seen: list[bool] = []
+
+    def watch(_call: Call) -> None:
+        there = world.aws.routes_of(vpc.route_table_ids[0]), world.aws.routes_of(peer.route_table_ids[1])
+        seen.append(({"10.8.0.0/16": pcx}, {"10.0.0.0/16": pcx}) == there)
+
+    world.aws.watchers.append(watch)
+    stack = world.stack()
+    stack.create(adopting(world, pair, **DNS))
+    stack.update(adopting(world, pair, **TAGS, Routes={"MainRouteTable": "true"}, PeerRoutes=None))
+    assert "SUCCESS" == stack.delete()["Status"]
+
+    assert len(seen) > 30
+    assert all(seen)
+
+
+def test_another_stacks_connection(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """Whoever made it: a stack that let it go, say. Its tags give way to ours, and its late Delete touches nothing."""
+    theirs, ours = world.stack("theirs"), world.stack("ours")
+    pcx = theirs.create(world.properties(*pair))["PhysicalResourceId"]
+
+    assert pcx == ours.create(adopting(world, pair))["PhysicalResourceId"]
+    before = world.snapshot(*pair)
+
+    with world.counted() as calls:
+        assert "SUCCESS" == theirs.delete()["Status"]
+    assert [] == writes(calls)
+    assert before == world.snapshot(*pair)
+    with world.counted() as calls:
+        assert "SUCCESS" == ours.delete()["Status"]
+    assert DELETE not in operations(calls)
+    assert [pcx] == world.live(pair[0])
+
+
+@directions
+def test_fail_names_what_is_there(world: World, pair: tuple[Vpc, Vpc], *, backwards: bool) -> None:
+    """The id, its state, its direction and its owner: and nothing was written."""
+    pcx = made_by_hand(world, pair, backwards=backwards)
+    first, second = pair[::-1] if backwards else pair
+
+    with world.counted() as calls:
+        refused = world.stack().create(world.properties(*pair))
+
+    way = f"{pcx} (active) already joins {first.id} to {second.id} (no owner tags)."
+    assert refused["Reason"].startswith(f"AlreadyExists: {way} Set OnExistingConnection: Adopt")
+    assert [] == writes(calls)
+
+
+def test_fail_names_the_other_stack(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """All of its owner tags, uncut: they are how to find it."""
+    world.stack("theirs").create(world.properties(*pair))
+
+    reason = world.stack("ours").create(world.properties(*pair))["Reason"]
+
+    assert "stack/theirs/5d9c2f30-0000, logical-id Peering, managed-by installation)" in reason
+    assert "have that stack retain it" in reason
+
+
+def test_an_adoption_that_fails_half_way(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """The rollback's Delete comes with the id, and leaves what was there, also from another sandbox."""
+    pcx = made_by_hand(world, pair, backwards=False)
+    world.route(pair[0], 0, "10.8.0.0/16", pcx)
+    before = world.snapshot(*pair)
+    for fresh in (False, True):
+        stack = world.stack()
+        denied = Fault("CreateRoute", code="UnauthorizedOperation", status=403, account=pair[1].account)
+        world.aws.faults.append(denied)
+
+        created = stack.create(adopting(world, pair))
+        if fresh:
+            stack.resource = world.resource()
+
+        assert ("FAILED", pcx) == (created["Status"], created["PhysicalResourceId"])
+        assert "SUCCESS" == stack.delete()["Status"]
+        routes = {destination: target for t in world.routes(pair[0]).values() for destination, target in t.items()}
+        assert {"10.8.0.0/16": pcx} == routes
+        if not fresh:
+            assert before == world.snapshot(*pair)
+
+
+def test_adoption_must_be_allowed(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """The permission to claim a connection is off by default: the message says where to turn it on."""
+    pcx = made_by_hand(world, pair, backwards=False)
+    world.aws.faults.append(Fault("CreateTags", code="UnauthorizedOperation", status=403))
+    stack = world.stack()
+
+    created = stack.create(adopting(world, pair))
+
+    assert "AllowAdoption=true" in created["Reason"]
+    assert "ec2:CreateTags" in created["Reason"]
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert [pcx] == world.live(pair[0])
+
+
+def test_two_that_adopt_at_once(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """The tags are read back: whoever finds the other's there has lost, and touches nothing more."""
+    vpc, _ = pair
+    pcx = made_by_hand(world, pair, backwards=False)
+
+    def overwrite(call: Call) -> None:
+        if call.operation == "CreateTags":
+            backend_of((vpc.account, vpc.region)).tags[pcx]["vpc-peering:stack-id"] = "arn:rival"
+
+    world.aws.watchers.append(overwrite)
+    stack = world.stack()
+
+    with world.counted() as calls:
+        created = stack.create(adopting(world, pair))
+
+    assert created["Reason"].startswith(f"AlreadyExists: {pcx}, made or adopted by somebody else meanwhile")
+    assert ["CreateTags"] == writes(calls)
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert "arn:rival" in str(world.connection(vpc, pcx)["Tags"])
+
+
+def test_a_replacement_by_adoption_and_its_rollback(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """Routes move to the connection that is there, and back again; it lives on."""
+    vpc, _ = pair
+    other = world.peer_vpc("other", "10.8.0.0/17")
+    rule = {"Routes": {"AllRouteTables": "true", "DestinationCidrBlocks": ["10.8.0.0/17"]}, "PeerRoutes": None}
+    stack = world.stack()
+    old = stack.create(world.properties(*pair, **rule))["PhysicalResourceId"]
+    found = world.peer(vpc, other)
+    first = dict(stack.current)
+
+    with world.counted() as calls:
+        moved = stack.update(world.properties(vpc, other, OnExistingConnection="Adopt", **rule))
+
+    assert ("SUCCESS", found) == (moved["Status"], moved["PhysicalResourceId"])
+    assert {"ReplaceRoute"} == {o for o in writes(calls) if "Route" in o}
+    stack.resource = world.resource()
+    with world.counted() as calls:
+        assert "SUCCESS" == stack.delete(found, stack.current)["Status"]
+    assert DELETE not in operations(calls)
+    assert {t: {"10.8.0.0/17": old} for t in vpc.route_table_ids} == world.routes(vpc)
+    assert "SUCCESS" == stack.delete(old, first)["Status"]
+    assert [found] == world.live(vpc)
+
+
+def test_a_replacement_by_adoption_that_fails(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """It is taken back at once: the old id is answered, and the connection that was found is let go."""
+    vpc, peer = pair
+    other = world.peer_vpc("other", "10.12.0.0/16")
+    stack = world.stack()
+    old = stack.create(world.properties(*pair))["PhysicalResourceId"]
+    found = world.peer(vpc, other)
+    before = world.snapshot(vpc, peer, other)
+    denied = Fault("CreateRoute", code="UnauthorizedOperation", status=403, account=peer.account)
+    world.aws.faults.append(denied)
+
+    failed = stack.update(world.properties(vpc, other, OnExistingConnection="Adopt"))
+
+    assert ("FAILED", old) == (failed["Status"], failed["PhysicalResourceId"])
+    assert sorted([old, found]) == sorted(world.live(vpc))
+    assert before == world.snapshot(vpc, peer, other)

@@ -1,0 +1,481 @@
+"""Whose a connection is: made by us, adopted, somebody else's; and what Delete leaves of it."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from handler.changes import (
+    AcceptConnection,
+    AdoptConnection,
+    Change,
+    CreateRoute,
+    DeleteConnection,
+    DeleteRoute,
+    ModifyOptions,
+    ReleaseConnection,
+    ReplaceRoute,
+    TagConnection,
+    UntagConnection,
+)
+from handler.errors import AlreadyExists, InvalidRequest, NotFound, ResourceConflict
+from handler.model import (
+    ADOPTED,
+    REPLACES,
+    Connection,
+    Desired,
+    End,
+    Observed,
+    Option,
+    Owner,
+    RouteRecord,
+    Side,
+    Status,
+)
+from handler.plan import Plan, plan
+from tests.unit.given import (
+    ALL,
+    ENDS,
+    NAME,
+    OWNER,
+    PCX,
+    STRANGER,
+    connection,
+    desired,
+    key,
+    observed,
+    peer_key,
+    table,
+    to,
+)
+
+DNS, MULTIPATH = frozenset({Option.DNS}), frozenset({Option.MULTIPATH})
+OTHERS = "pcx-others"
+ENDED = (Status.DELETING, Status.DELETED, Status.REJECTED, Status.FAILED, Status.EXPIRED)
+PENDING = (Status.INITIATING_REQUEST, Status.PENDING_ACCEPTANCE)
+
+
+def theirs(status: Status = Status.ACTIVE, *, owner: Owner | None = None, **more: Any) -> Connection:  # noqa: ANN401
+    """Return a connection that somebody else has made."""
+    return connection(status, connection_id=OTHERS, owner=owner, **more)
+
+
+def adopted(value: str = "requester", **more: Any) -> Connection:  # noqa: ANN401  # of connection
+    """Return a connection that this resource has adopted."""
+    return connection(tags={**NAME, ADOPTED: value}, **more)
+
+
+def adopting(**more: Any) -> Desired:  # noqa: ANN401  # of desired
+    """Return what asks for a peering, and takes one that exists."""
+    return desired(adopt=True, **more)
+
+
+def changes(wanted: Desired, world: Observed) -> list[Change]:
+    """Return the changes of a plan that nothing forbids."""
+    planned = plan(wanted, world)
+    planned.raise_if_unsafe()
+    return list(planned.changes)
+
+
+def causes(planned: Plan) -> list[tuple[type[Exception], str]]:
+    """Return the kinds and causes of what forbids a plan."""
+    return [(type(refusal), refusal.cause) for refusal in planned.refusals]
+
+
+# Adoption
+
+
+@pytest.mark.parametrize("owner", [None, STRANGER])
+@pytest.mark.parametrize(
+    ("ends", "role", "accept"), [(ENDS, "requester", Side.ACCEPTER), (ENDS[::-1], "accepter", Side.REQUESTER)]
+)
+def test_adoption(owner: Owner | None, ends: tuple[End, End], role: str, accept: Side) -> None:
+    """Whoever made it, in either direction: our tags come first, and EC2's accepter accepts what is pending."""
+    adopt = AdoptConnection(OTHERS, {**OWNER.tags, ADOPTED: role})
+
+    assert [adopt] == changes(adopting(), observed(theirs(owner=owner, ends=ends)))
+    for status in PENDING:
+        seen = observed(theirs(status, owner=owner, ends=ends))
+        assert [adopt, AcceptConnection(accept)] == changes(adopting(), seen)
+        assert [adopt] == changes(adopting(auto_accept=False), seen)
+
+
+@pytest.mark.parametrize("status", ENDED)
+def test_only_what_lives_is_adopted(status: Status) -> None:
+    """A connection that has ended stays visible for hours, and is nothing to take over."""
+    assert "CreateConnection" in plan(adopting(), observed(theirs(status))).counts
+
+
+def test_the_tag_tells_what_was_there() -> None:
+    """Options that were on, and whether desired routes were there, on which side: that is what Delete needs."""
+    seen = theirs(options={Side.REQUESTER: DNS | MULTIPATH, Side.ACCEPTER: DNS})
+    world = observed(seen, tables=(table(to(OTHERS)),), peer_tables=(table(table_id="rtb-spoke"),))
+    (adopt,) = (c for c in changes(adopting(routes=ALL, peer_routes=ALL), world) if isinstance(c, AdoptConnection))
+
+    told = "AllowDnsResolutionFromRemoteVpc+AllowMultipathResilience+PeerAllowDnsResolutionFromRemoteVpc"
+    assert f"requester+Routes+{told}" == adopt.tags[ADOPTED]
+
+
+def test_adoption_leaves_routes_that_are_there() -> None:
+    """They are found, and not ours; what is missing is added."""
+    world = observed(theirs(), tables=(table(to(OTHERS)), table(table_id="rtb-new")))
+    planned = plan(adopting(routes=ALL), world)
+
+    assert [CreateRoute(key(table_id="rtb-new"))] == [c for c in planned.changes if isinstance(c, CreateRoute)]
+    assert frozenset({key()}) == planned.found
+    assert frozenset({key(), key(table_id="rtb-new")}) == planned.routes
+
+
+def test_an_active_connection_is_preferred_and_then_our_direction() -> None:
+    """Of two that live one is active at most; the other is a request that nobody can accept."""
+    forward, backward = theirs(Status.PENDING_ACCEPTANCE), theirs(ends=ENDS[::-1])
+    two = replace(backward, connection_id="pcx-2")
+    requests = theirs(Status.PENDING_ACCEPTANCE), replace(two, status=Status.PENDING_ACCEPTANCE)
+
+    assert "pcx-2" == getattr(plan(adopting(), observed(forward, two)).connection, "connection_id", None)
+    assert OTHERS == getattr(plan(adopting(), observed(*requests[::-1])).connection, "connection_id", None)
+
+
+def test_our_own_comes_before_anybody_elses() -> None:
+    """A request of somebody in the other direction is no reason to let go of our own."""
+    world = observed(theirs(Status.PENDING_ACCEPTANCE, ends=ENDS[::-1]), connection())
+
+    assert [] == changes(adopting(), world)
+
+
+def test_options_go_to_the_true_role() -> None:
+    """To EC2 the VPC of VpcId may be the accepter."""
+    backward = adopted("accepter", ends=ENDS[::-1], options={Side.ACCEPTER: frozenset(), Side.REQUESTER: DNS})
+
+    assert [ModifyOptions(Side.REQUESTER, {Option.DNS: True}, reversed=True)] == changes(
+        desired(allow_dns=True, peer_allow_dns=True), observed(backward)
+    )
+
+
+def test_a_name_stays_unless_another_is_given() -> None:
+    """The automatic Name is a convenience, not a wish; a Name in Tags is one."""
+    named = theirs(tags={"Name": "legacy"})
+    seen = observed(named, peer_connections=(replace(named, tags={"Name": "old"}),))
+
+    assert [] == [c for c in changes(adopting(), seen) if isinstance(c, TagConnection)]
+    given = {"Name": "new"}
+    assert [TagConnection(Side.REQUESTER, given), TagConnection(Side.ACCEPTER, given)] == [
+        c for c in changes(adopting(tags=given, peer_tags=given), seen) if isinstance(c, TagConnection)
+    ]
+
+
+def test_the_name_that_was_given_before_gives_way() -> None:
+    """A Name that Tags gave and give no more is ours to change."""
+    seen = observed(adopted(), peer_connections=(connection(owner=None, tags=NAME),))
+    named = replace(adopted(), tags={**adopted().tags, "Name": "given"})
+    world = seen.with_side(Side.REQUESTER, connections=(named,))
+
+    assert [TagConnection(Side.REQUESTER, NAME)] == changes(
+        adopting(previous=adopting(tags={"Name": "given"}), connection_id=PCX), world
+    )
+
+
+def test_adopted_is_ours() -> None:
+    """A second look finds nothing to do, whatever the policy says by then."""
+    for wanted in (adopting(), desired(), desired(connection_id=PCX)):
+        assert [] == changes(wanted, observed(adopted()))
+        assert [] == changes(wanted, observed(adopted("accepter", ends=ENDS[::-1])))
+
+
+def test_adoption_in_a_replacement_names_the_predecessor() -> None:
+    """The rollback has to know where the routes go back to."""
+    (adopt,) = changes(adopting(connection_id="pcx-old"), observed(theirs()))
+
+    assert isinstance(adopt, AdoptConnection)
+    assert "pcx-old" == adopt.tags[REPLACES]
+
+
+@pytest.mark.parametrize("wanted", [desired(), adopting()])
+def test_swapped_vpcs_are_told_under_every_policy(wanted: Desired) -> None:
+    """It is the same pair: to adopt the own connection the other way round would leave two ideas of one peering."""
+    swapped = replace(wanted, previous=desired(ends=ENDS[::-1]), connection_id=PCX)
+
+    assert [(AlreadyExists, "VpcId and PeerVpcId are swapped: pcx-ours of this resource joins the same VPCs.")] == (
+        causes(plan(swapped, observed(connection(ends=ENDS[::-1]))))
+    )
+
+
+@pytest.mark.parametrize(
+    ("owner", "told"),
+    [
+        (None, "no owner tags"),
+        (
+            STRANGER,
+            f"owner tags: stack-id {STRANGER.stack_id}, logical-id Peering, managed-by installation",
+        ),
+    ],
+)
+@pytest.mark.parametrize(("ends", "way"), [(ENDS, "vpc-hub to vpc-spoke"), (ENDS[::-1], "vpc-spoke to vpc-hub")])
+def test_fail_names_all_of_it(owner: Owner | None, told: str, ends: tuple[End, End], way: str) -> None:
+    """Id, status, direction and owner tags: what somebody needs to find who made it, uncut."""
+    (refusal,) = plan(desired(), observed(theirs(owner=owner, ends=ends))).refusals
+
+    assert f"pcx-others (active) already joins {way} ({told})." == refusal.cause
+    assert refusal.cause in refusal.reason
+
+
+# Multipath resilience
+
+
+@pytest.mark.parametrize("ends", [ENDS, ENDS[::-1]])
+def test_accepting_does_not_switch_on_what_costs(ends: tuple[End, End]) -> None:
+    """To accept a request that carries multipath resilience is to consent, at extra cost: only if asked for."""
+    other, side = (Side.REQUESTER, Side.ACCEPTER) if ends == ENDS else (Side.ACCEPTER, Side.REQUESTER)
+    request = theirs(Status.PENDING_ACCEPTANCE, ends=ends, options={Side.REQUESTER: MULTIPATH})
+    wanted = adopting()
+    asked = replace(wanted.side(side), options={Option.MULTIPATH: True})
+    consents = replace(wanted, **{side.value: asked})
+
+    (refusal,) = plan(wanted, observed(request)).refusals
+    assert "pcx-others asks for multipath resilience, and to accept it allows that on both sides." == refusal.cause
+    assert f"{side.prefix}AllowMultipathResilience: true" in refusal.remedy
+    assert () == plan(consents, observed(request)).refusals
+    assert () == plan(replace(wanted, auto_accept=False), observed(request)).refusals
+    assert other is side.other
+
+
+# The side of somebody else's request
+
+VENDOR = End("vpc-vendor", "999999999999", "us-east-1")
+FOREIGN = (VENDOR, ENDS[1])
+NOBODY = End("", "", "")
+SEEN, OWN = "vpc-vendor (us-east-1, 999999999999)", "vpc-spoke (eu-west-1, 222222222222)"
+
+
+def one_side(requester: End = NOBODY, **more: Any) -> Desired:  # noqa: ANN401  # of desired
+    """Return what manages the accepter's side of somebody's request."""
+    wanted = desired(ends=(requester, ENDS[1]), foreign_id=OTHERS, **more)
+    return replace(wanted, requester=replace(wanted.requester, managed=False))
+
+
+def foreign(status: Status = Status.ACTIVE, **more: Any) -> Connection:  # noqa: ANN401  # of Connection
+    """Return somebody's connection as its accepter sees it."""
+    blocks = {Side.REQUESTER: ("10.0.0.0/16",)} if status is Status.ACTIVE else {}
+    return replace(Connection(OTHERS, status, *FOREIGN, tags=dict(NAME), cidr_blocks=blocks), **more)
+
+
+def accepter_sees(*seen: Connection, **more: Any) -> Observed:  # noqa: ANN401  # of observed
+    """Return a world of which the accepter's side alone can be read."""
+    return replace(observed(peer_connections=seen, **more), requester=None)
+
+
+def plan_one_side(wanted: Desired, world: Observed) -> Plan:
+    """Plan as the reconciler does, which takes over what the connection tells."""
+    return plan(wanted.completed(world.view(Side.ACCEPTER).connection(OTHERS)), world)
+
+
+@pytest.mark.parametrize("status", PENDING)
+def test_a_request_of_somebody_is_accepted(status: Status) -> None:
+    """By us, its accepter, and only if we are to accept at all."""
+    assert (AcceptConnection(),) == plan_one_side(one_side(), accepter_sees(foreign(status))).changes
+    assert () == plan_one_side(one_side(auto_accept=False), accepter_sees(foreign(status))).changes
+
+
+def test_only_the_accepters_side_is_managed() -> None:
+    """Routes lead to the blocks that the connection shows; no owner tag is written, nor a Name over theirs."""
+    world = accepter_sees(foreign(), peer_tables=(table(table_id="rtb-spoke"),))
+    planned = plan_one_side(one_side(peer_routes=ALL, peer_allow_dns=True, peer_tags={"Team": "net"}), world)
+
+    assert [
+        TagConnection(Side.ACCEPTER, {"Team": "net"}),
+        ModifyOptions(Side.ACCEPTER, {Option.DNS: True}),
+        CreateRoute(peer_key()),
+    ] == list(planned.changes)
+
+
+@pytest.mark.parametrize(
+    ("requester", "accepter", "cause"),
+    [
+        (
+            End("vpc-else", "999999999999", "us-east-1"),
+            ENDS[1],
+            f"the requester of pcx-others is {SEEN}, not vpc-else (us-east-1, 999999999999).",
+        ),
+        (
+            End("", "888888888888", ""),
+            ENDS[1],
+            f"the requester of pcx-others is {SEEN}, not vpc-vendor (us-east-1, 888888888888).",
+        ),
+        (
+            NOBODY,
+            End("vpc-mine", "222222222222", "eu-west-1"),
+            f"the accepter of pcx-others is {OWN}, not vpc-mine (eu-west-1, 222222222222).",
+        ),
+    ],
+)
+def test_both_ends_are_checked(requester: End, accepter: End, cause: str) -> None:
+    """Peer phishing: a request that looks like the vendor's must not be accepted because its id was given."""
+    wanted = one_side(requester)
+    wanted = replace(wanted, accepter=replace(wanted.accepter, end=accepter))
+    world = accepter_sees(foreign(Status.PENDING_ACCEPTANCE))
+    mine = replace(world.view(Side.ACCEPTER).vpc or pytest.fail("no VPC"), vpc_id=accepter.vpc_id)
+
+    assert [(InvalidRequest, cause)] == causes(plan_one_side(wanted, world.with_side(Side.ACCEPTER, vpc=mine)))
+
+
+def test_a_request_that_is_not_there() -> None:
+    """The accepter's account and Region are where it shows: the message says where was looked."""
+    assert [(NotFound, "VpcPeeringConnectionId pcx-others is not in eu-west-1 of account 222222222222.")] == (
+        causes(plan_one_side(one_side(), accepter_sees()))
+    )
+
+
+@pytest.mark.parametrize("status", ENDED)
+def test_a_request_that_has_ended(status: Status) -> None:
+    """It cannot be revived: its requester has to send another one."""
+    world = accepter_sees(foreign(status, message="Rejected by 222222222222"))
+
+    assert (ResourceConflict, f"pcx-others is {status}: Rejected by 222222222222.") in causes(
+        plan_one_side(one_side(), world)
+    )
+
+
+def test_our_own_connection_is_nobodys() -> None:
+    """To give the id of the own connection would leave its requester's side to nobody."""
+    wanted = one_side(previous=desired(), connection_id=OTHERS)
+
+    assert (
+        InvalidRequest,
+        "VpcPeeringConnectionId pcx-others is the connection that this resource itself has requested.",
+    ) in causes(plan_one_side(wanted, accepter_sees(foreign())))
+
+
+def test_multipath_within_one_region() -> None:
+    """The requester's Region shows only with the connection."""
+    seen = foreign(requester=End("vpc-vendor", "999999999999", "eu-west-1"))
+    wanted = one_side()
+    wanted = replace(wanted, accepter=replace(wanted.accepter, options={Option.MULTIPATH: True}))
+
+    assert (InvalidRequest, "both ends of pcx-others are in eu-west-1.") in causes(
+        plan_one_side(wanted, accepter_sees(seen))
+    )
+
+
+# Delete
+
+
+def test_adopted_is_released() -> None:
+    """Routes go, tags that still are as given go, options go back; the connection stays."""
+    seen = adopted(options={Side.REQUESTER: DNS, Side.ACCEPTER: DNS})
+    mine = replace(seen, tags={**seen.tags, "Team": "net", "Own": "kept"})
+    world = observed(
+        mine, peer_connections=(replace(mine, tags={"Team": "changed", **NAME}),), tables=(table(to(PCX)),)
+    )
+    tags = {"Team": "net"}
+    gone = desired(
+        routes=ALL, tags=tags, peer_tags=tags, allow_dns=True, peer_allow_dns=False, present=False, connection_id=PCX
+    )
+
+    assert [
+        ModifyOptions(Side.REQUESTER, {Option.DNS: False}),
+        DeleteRoute(key()),
+        UntagConnection(Side.REQUESTER, {"Team": "net", **NAME}),
+        UntagConnection(Side.ACCEPTER, NAME),
+        ReleaseConnection(PCX, {**OWNER.tags, ADOPTED: "requester"}),
+    ] == changes(gone, world)
+
+
+def test_options_go_back_to_what_they_were() -> None:
+    """Not simply off: it was on before, on that side, and somebody relies on it."""
+    before = "requester+PeerAllowDnsResolutionFromRemoteVpc"
+    seen = adopted(before, options={Side.REQUESTER: DNS, Side.ACCEPTER: frozenset()})
+    gone = desired(allow_dns=True, peer_allow_dns=False, present=False, connection_id=PCX)
+
+    assert [
+        ModifyOptions(Side.REQUESTER, {Option.DNS: False}),
+        ModifyOptions(Side.ACCEPTER, {Option.DNS: True}),
+    ] == [c for c in changes(gone, observed(seen)) if isinstance(c, ModifyOptions)]
+
+
+def test_routes_that_were_found_stay() -> None:
+    """They carried packets before, and do so when the resource has gone."""
+    found = (RouteRecord(key(), PCX, found=True), RouteRecord(key(table_id="rtb-two"), PCX))
+    world = observed(adopted("requester"), tables=(table(to(PCX)), table(to(PCX), table_id="rtb-two")), records=found)
+    gone = desired(routes=ALL, present=False, connection_id=PCX)
+
+    assert [DeleteRoute(key(table_id="rtb-two"))] == [c for c in changes(gone, world) if isinstance(c, DeleteRoute)]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("requester", [DeleteRoute(peer_key()), DeleteRoute(key())]),
+        ("requester+Routes", [DeleteRoute(peer_key())]),
+        ("requester+PeerRoutes", [DeleteRoute(key())]),
+        ("requester+Routes+PeerRoutes", []),
+    ],
+)
+def test_without_a_record_the_tag_decides(value: str, expected: list[Change]) -> None:
+    """A route too many harms less than the one that was cut: none is taken for ours where some were there before."""
+    world = observed(
+        adopted(value), tables=(table(to(PCX)),), peer_tables=(table(to(PCX, "10.0.0.0/16"), table_id="rtb-spoke"),)
+    )
+    gone = desired(routes=ALL, peer_routes=ALL, present=False, connection_id=PCX)
+
+    routes = [c for c in changes(gone, world) if isinstance(c, DeleteRoute)]
+    assert sorted(expected, key=str) == sorted(routes, key=str)
+
+
+def test_update_does_not_take_found_routes_away() -> None:
+    """A table that is no longer asked for had its route before us."""
+    records = (RouteRecord(key(), PCX, found=True),)
+    world = observed(adopted("requester+Routes"), tables=(table(to(PCX)),), records=records)
+
+    assert [] == changes(desired(previous=desired(routes=ALL), connection_id=PCX), world)
+
+
+def test_a_target_that_was_replaced_gets_its_route_back() -> None:
+    """What OnConflict: Replace took over is given back by a released connection too."""
+    records = (RouteRecord(key(), PCX, former="igw-1"),)
+    world = observed(adopted(), tables=(table(to(PCX)),), records=records)
+    gone = desired(routes=ALL, present=False, connection_id=PCX)
+
+    assert ReplaceRoute(key(), former=PCX, target="igw-1") in changes(gone, world)
+
+
+def test_what_another_resource_has_adopted_since_is_left() -> None:
+    """It is that one's now, with all its routes: this Delete has nothing left to do."""
+    taken = replace(adopted(), tags={**STRANGER.tags, ADOPTED: "requester"})
+    gone = desired(routes=ALL, present=False, connection_id=PCX)
+
+    assert Plan() == plan(gone, observed(taken, tables=(table(to(PCX)),)))
+
+
+def test_somebody_elses_request_is_left() -> None:
+    """Our routes, our tags, our option: the connection stays, whatever the tags on it say."""
+    seen = foreign(options={Side.ACCEPTER: DNS}, tags={**OWNER.tags, "Team": "net"})
+    world = accepter_sees(seen, peer_tables=(table(to(OTHERS, "10.0.0.0/16"), table_id="rtb-spoke"),))
+    gone = one_side(
+        peer_routes=ALL, peer_tags={"Team": "net"}, peer_allow_dns=True, present=False, connection_id=OTHERS
+    )
+
+    assert [
+        ModifyOptions(Side.ACCEPTER, {Option.DNS: False}),
+        DeleteRoute(peer_key()),
+        UntagConnection(Side.ACCEPTER, {"Team": "net"}),
+    ] == list(plan_one_side(gone, world).changes)
+
+
+def test_a_refused_create_leaves_what_was_there() -> None:
+    """Without the id that is told right before the first write, only recorded routes are ours."""
+    tables = (table(to(OTHERS, "10.0.0.0/16"), table_id="rtb-spoke"),)
+    gone = one_side(peer_routes=ALL, peer_tags=dict(NAME), present=False)
+    recorded = (RouteRecord(peer_key(), OTHERS),)
+
+    assert () == plan_one_side(gone, accepter_sees(foreign(), peer_tables=tables)).changes
+    assert (DeleteRoute(peer_key()),) == plan_one_side(
+        gone, accepter_sees(foreign(), peer_tables=tables, records=recorded)
+    ).changes
+
+
+def test_what_we_requested_is_deleted() -> None:
+    """And only that: the tag of adoption is what keeps a connection."""
+    gone = desired(present=False, connection_id=PCX)
+
+    assert [DeleteConnection(PCX)] == changes(gone, observed(connection()))
+    assert DeleteConnection(PCX) not in changes(gone, observed(adopted()))
