@@ -13,7 +13,7 @@ from hypercorn.config import Config  # type: ignore[import-not-found]
 from ministack.app import app
 from ministack.services.cloudformation import custom_resource as ministack
 
-from local.cloudformation import functions
+from local.cloudformation import functions, native
 from local.cloudformation.custom_resource import CustomResources
 from local.cloudformation.journal import Journal
 from local.cloudformation.response import ResponseServer
@@ -30,6 +30,7 @@ def main() -> None:
     rollbacks = Rollbacks()
     rollbacks.install()
     ministack.invoke_custom_resource = CustomResources(responses, journal, rollbacks.failed).invoke
+    native.install()
     functions.install(arguments.python, arguments.directory / "logs", journal)
     config = Config()
     config.bind = [f"fd://{arguments.socket}"]
