@@ -1,11 +1,13 @@
 """What design section 9 promises, counted: EC2 and STS calls at 1, 20 and 100 tables a side, and the time."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 
 from local.strict import Call
+from local.world import Vpc
 from tests.harness import ACCOUNT, READS, Topology, World, operations, writes
 
 sizes = pytest.mark.parametrize("tables", [1, 20, 100])
@@ -177,3 +179,46 @@ def test_time_under_throttling(world: World, monkeypatch: pytest.MonkeyPatch) ->
 
     assert "300" == created["Data"]["RouteCount"]
     assert world.time.now() <= 1.15 * (300 - 50) / 5
+
+
+SOUGHT = {
+    "VpcId": None,
+    "PeerVpcId": None,
+    "VpcTags": [{"Key": "Name", "Value": "hub"}],
+    "PeerVpcTags": [{"Key": "Name", "Value": "spoke"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("more", "added"),
+    [
+        (lambda vpc, _peer: {"Routes": {"SubnetIds": [vpc.subnet_ids[0]]}}, 1),
+        (lambda _vpc, peer: {"Routes": {"MainRouteTable": "true", "DestinationSubnetIds": [peer.subnet_ids[0]]}}, 1),
+        (
+            lambda vpc, peer: {
+                "Routes": {"SubnetIds": [vpc.subnet_ids[0]], "DestinationSubnetIds": [peer.subnet_ids[0]]}
+            },
+            2,
+        ),
+        (lambda _vpc, _peer: {"Routes": {"RouteTableTags": [{"Key": "Tier"}]}}, 0),
+        (lambda _vpc, _peer: SOUGHT, 1),
+        (lambda _vpc, _peer: {"OnExistingConnection": "Adopt"}, 0),
+    ],
+    ids=["subnets", "destination subnets", "both", "table tags", "queries", "adopt"],
+)
+def test_what_finding_adds(world: World, more: Callable[[Vpc, Vpc], dict[str, Any]], added: int) -> None:
+    """An Update that changes nothing: one read more a side whose subnets matter, and one for the pair of a query."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    world.ec2(vpc).create_tags(Resources=[vpc.route_table_ids[0]], Tags=[{"Key": "Tier", "Value": "app"}])
+    plain, stack = world.stack("plain"), world.stack()
+    plain.create(world.properties(vpc, peer))
+    with world.counted() as simple:
+        plain.update(plain.current)
+    plain.delete()
+    stack.create(world.properties(vpc, peer, **more(vpc, peer)))
+
+    with world.counted() as calls:
+        stack.update(stack.current)
+
+    assert [] == writes(calls)
+    assert len(simple) + added == len(calls)
