@@ -48,7 +48,8 @@ def _check_vpcs(properties: Properties, raw: Mapping[str, Any], _home: Home) -> 
     for prefix in ("Peer",) if properties.one_sided else ("", "Peer"):
         given = [name for name in (f"{prefix}VpcId", f"{prefix}VpcTags") if raw.get(name) is not None]
         if not given:
-            yield Problem(f"{prefix}VpcId", f"is missing; give it or {prefix}VpcTags")
+            also = ("VpcPeeringConnectionId", f"{prefix}VpcTags")
+            yield Problem(f"{prefix}VpcId", f"is missing; give it or {prefix}VpcTags", also=also)
         elif len(given) > 1:
             yield Problem(f"{prefix}VpcTags", f"find what {prefix}VpcId gives; keep one", also=(f"{prefix}VpcId",))
     if properties.vpc_id and properties.vpc_id == properties.peer_vpc_id:
@@ -105,7 +106,7 @@ def _check_roles(properties: Properties, _raw: Mapping[str, Any], home: Home) ->
         ("Peer", properties.peer_role_arn, properties.peer_external_id),
     )
     for prefix, role_arn, external_id in sides:
-        if external_id and not role_arn:
+        if external_id and not role_arn and (prefix or not properties.one_sided):
             text = f"is sent only with a role; give {prefix}RoleArn too"
             yield Problem(f"{prefix}ExternalId", text, also=(f"{prefix}RoleArn",))
         if role_arn and role_arn.split(":")[1] != home.partition:
@@ -117,7 +118,7 @@ def _check_roles(properties: Properties, _raw: Mapping[str, Any], home: Home) ->
         yield Problem("PeerRoleArn", f"is a role of {peer_role_account}, but PeerOwnerId is {peer_account}; align them")
     if properties.manages_accepter and not properties.reaches_accepter(home):
         text = f"is missing; give a role of {peer_account}, the accepter's account"
-        yield Problem("PeerRoleArn", text, also=("AutoAccept", "PeerOwnerId", "RoleArn"))
+        yield Problem("PeerRoleArn", text, also=("AutoAccept", "PeerOwnerId", "RoleArn", "VpcPeeringConnectionId"))
 
 
 def _check_tags(properties: Properties, _raw: Mapping[str, Any], home: Home) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from handler.ec2 import Ec2
 from handler.errors import InvalidRequest, NotFound, PeeringError
-from handler.model import ADOPTED, Connection, Desired, DesiredSide, Side
+from handler.model import Connection, Desired, DesiredSide, Side
 from handler.observe import Sides
 
 
@@ -25,6 +25,9 @@ def find(desired: Desired, sides: Sides) -> Desired:
     for side in Side:
         if _is_open(desired, side):
             desired = _with_vpc(desired, side, _vpc_id(desired, side, known, sides))
+    if desired.present and desired.requester.end == desired.accepter.end:
+        end = desired.requester.end
+        raise InvalidRequest(f"VpcTags and PeerVpcTags find the same VPC, {end.vpc_id}.", "Correct one of them.")
     previous = desired.previous
     for side in Side:
         if previous and _is_open(previous, side):
@@ -46,8 +49,7 @@ def _known(desired: Desired, sides: Sides) -> Connection | None:
         connection = None
     else:
         connection = next((c for c in lead.connections_owned(desired.owner) if c.status.live), None)
-    reversed_ = connection is not None and connection.tags.get(ADOPTED, "").startswith(Side.ACCEPTER)
-    return connection.turned if connection and reversed_ else connection
+    return connection.as_adopted if connection else None
 
 
 def _vpc_id(desired: Desired, side: Side, known: Connection | None, sides: Sides) -> str:
@@ -74,7 +76,9 @@ def _previous_vpc_id(desired: Desired, previous: Desired, side: Side, known: Con
         return known.end(side).vpc_id
     same_place = (now.end.account, now.end.region) == (before.end.account, before.end.region)
     found = _matching(before, sides[side]) if side in sides and same_place else []
-    return found[0] if len(found) == 1 else ""
+    if len(found) == 1:
+        return found[0]
+    return known.end(side).vpc_id if known else ""
 
 
 def _same_query(desired: Desired, previous: Desired | None, side: Side) -> bool:

@@ -230,9 +230,13 @@ class Desired:
         """Tell whether a connection is this resource's: of this very pair, made or adopted with its owner tags."""
         if self.foreign_id:
             return connection.connection_id == self.foreign_id
-        if connection.reversed and ADOPTED not in connection.tags:
-            return False
+        if connection.reversed != connection.tags.get(ADOPTED, "").startswith(Side.ACCEPTER):
+            return False  # ours the other way round: VpcId and PeerVpcId are swapped
         return connection.ends == self.ends and self.owner.owns(connection)
+
+    def facing(self, connection: "Connection") -> "Connection":
+        """Return a connection with the ends in the order of this pair; one that others requested stays as it is."""
+        return connection if self.foreign_id else connection.facing(self.ends)
 
     def keeps(self, connection: "Connection") -> bool:
         """Tell whether a connection outlives this resource, which has not made it."""
@@ -358,6 +362,11 @@ class Connection:
         """Return the same with the ends in the order of a pair, where it joins that pair the other way round."""
         return self.turned if self.ends == ends[::-1] else self
 
+    @property
+    def as_adopted(self) -> "Connection":
+        """The same as its resource sees it, where the tag of adoption tells that EC2 has it the other way round."""
+        return self.turned if self.tags.get(ADOPTED, "").startswith(Side.ACCEPTER) else self
+
     def allows(self, side: Side, option: Option) -> bool:
         """Tell whether an option of a side is on."""
         return option in self.options.get(side, ())
@@ -372,16 +381,16 @@ class Connection:
         return self.requester if side is Side.REQUESTER else self.accepter
 
 
-def adopted_tag(connection: Connection, found: Iterable[RouteKey]) -> str:
+def adopted_tag(connection: Connection, stood: Iterable[str]) -> str:
     """Return the value of the tag `ADOPTED`: what was there when a connection was adopted.
 
-    First the role that the VPC of `VpcId` has to EC2, then the options that were on, and `Routes` or `PeerRoutes`
-    where desired routes were there already: `requester+Routes+AllowDnsResolutionFromRemoteVpc`.
+    First the role that the VPC of `VpcId` has to EC2; then the names of the properties of which something `stood`
+    there already (`Routes`, `PeerRoutes`, `Tags`, `PeerTags`), and of the options that were on:
+    `requester+Routes+AllowDnsResolutionFromRemoteVpc`.
     """
     role = Side.ACCEPTER if connection.reversed else Side.REQUESTER
-    routes = [f"{side.prefix}Routes" for side in Side if any(key.side is side for key in found)]
     options = [f"{side.prefix}{option}" for side in Side for option in Option if connection.allows(side, option)]
-    return "+".join([role, *routes, *options])
+    return "+".join([role, *stood, *options])
 
 
 @dataclass(frozen=True)

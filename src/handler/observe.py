@@ -22,6 +22,7 @@ from handler.model import (
     Status,
     Subnet,
 )
+from handler.ownership import doomed
 from handler.parallel import run
 from handler.rules import rule_of
 
@@ -72,7 +73,7 @@ def _observe_side(desired: Desired, side: Side, ec2: Ec2) -> ObservedSide:
         view = ObservedSide(
             vpc.result(),
             tables.result(),
-            tuple(connection.facing(desired.ends) for connection in connections),
+            tuple(map(desired.facing, connections)),
             subnets.result(),
             prefix_lists.result(),
             dns_off.result(),
@@ -100,7 +101,12 @@ def _dns_off(desired: Desired, side: Side, ec2: Ec2) -> tuple[str, ...]:
         desired.side(each).options.get(Option.DNS) and not (before and before.side(each).options.get(Option.DNS))
         for each in Side
     )
-    return ec2.dns_off(desired.side(side).end.vpc_id) if asked and desired.present and desired.preflight else ()
+    if not (asked and desired.present and desired.preflight):
+        return ()
+    try:
+        return ec2.dns_off(desired.side(side).end.vpc_id)
+    except AccessDenied as denied:
+        raise AccessDenied(denied.cause, "Allow ec2:DescribeVpcAttribute there, or set Preflight: Off.") from denied
 
 
 def _connections(desired: Desired, side: Side, ec2: Ec2) -> tuple[tuple[Connection, ...], int | None]:
@@ -130,26 +136,29 @@ def _with_known(view: ObservedSide, desired: Desired, ec2: Ec2) -> ObservedSide:
     if known is None:
         return view
     if view.connection(known) is None and (seen := ec2.connection(known)):
-        view = replace(view, connections=(*view.connections, seen.facing(desired.ends)))
+        view = replace(view, connections=(*view.connections, desired.facing(seen)))
     return _with_predecessor(view, desired, ec2)
 
 
 def _with_adopted(desired: Desired, observed: Observed, sides: Sides) -> Observed:
     """Add what the accepter's side shows of an adopted connection that is to be left: its tags and options there."""
-    left = [c for c in observed.view(desired.lead).connections if desired.owns(c) and ADOPTED in c.tags]
-    if desired.present or not left or observed.accepter is None:
+    leaving = None if desired.present or observed.accepter is None else doomed(desired, observed)
+    if leaving is None or ADOPTED not in leaving.tags:
         return observed
-    seen = sides[Side.ACCEPTER].connection(left[0].connection_id)
-    return observed.with_side(Side.ACCEPTER, connections=(seen.facing(desired.ends),) if seen else ())
+    try:
+        seen = sides[Side.ACCEPTER].connection(leaving.connection_id)
+    except AccessDenied:
+        return replace(observed, accepter=None)
+    return observed.with_side(Side.ACCEPTER, connections=(desired.facing(seen),) if seen else ())
 
 
 def _with_predecessor(view: ObservedSide, desired: Desired, ec2: Ec2) -> ObservedSide:
     """Add the connection that a connection to be deleted was made in place of: its routes may have to go back there."""
-    doomed = view.connection(desired.connection_id)
-    if desired.present or doomed is None or REPLACES not in doomed.tags:
+    leaving = view.connection(desired.connection_id)
+    if desired.present or leaving is None or REPLACES not in leaving.tags:
         return view
-    predecessor = ec2.connection(doomed.tags[REPLACES])
-    return replace(view, connections=(*view.connections, predecessor)) if predecessor else view
+    predecessor = ec2.connection(leaving.tags[REPLACES])
+    return replace(view, connections=(*view.connections, predecessor.as_adopted)) if predecessor else view
 
 
 def _gone(desired: Desired, observed: Observed, sides: Sides) -> frozenset[str]:

@@ -12,10 +12,24 @@ def subject(desired: Desired, observed: Observed) -> Connection | None:
     """Return the live connection that this resource has, or is to take over; None while one must be made."""
     if desired.foreign_id:
         foreign = observed.view(desired.lead).connection(desired.foreign_id)
-        return foreign if foreign and foreign.status.live else None
+        return foreign if foreign and (foreign.status.live or _ended_since(desired)) else None
     pair = [*_pair(desired, observed)]
-    candidates = [c for c in pair if desired.owns(c)] or (pair if desired.adopt else [])
+    adoptable = [c for c in pair if desired.adopt and not _lost(desired, c)]
+    candidates = [c for c in pair if desired.owns(c)] or adoptable
     return min(candidates, key=lambda c: (c.status is not Status.ACTIVE, c.reversed), default=None)
+
+
+def _ended_since(desired: Desired) -> bool:
+    """Tell whether a connection of somebody else that has ended is the one that the resource has had all along.
+
+    Then an Update back to it, which rolls another one back, has nothing to do, and must not hold the rollback up.
+    """
+    return desired.connection_id == desired.foreign_id
+
+
+def _lost(desired: Desired, connection: Connection) -> bool:
+    """Tell whether the resource has had a connection that another one has claimed since."""
+    return connection.connection_id == desired.connection_id and "vpc-peering:stack-id" in connection.tags
 
 
 def doomed(desired: Desired, observed: Observed) -> Connection | None:
@@ -37,6 +51,11 @@ def taken_over(desired: Desired, connection: Connection) -> bool:
     return adopted and not desired.owner.owns(connection) and "vpc-peering:stack-id" in connection.tags
 
 
+def released(desired: Desired, connection: Connection) -> bool:
+    """Tell whether an earlier Delete has let go of a connection that was to be adopted: a Delete may be repeated."""
+    return desired.adopt and not any(key.startswith(OWNER_TAGS) for key in connection.tags)
+
+
 def not_ours(connection: Connection) -> PeeringError:
     """Return the refusal to touch a connection that its id alone calls ours."""
     return ResourceConflict(
@@ -51,23 +70,23 @@ def not_to_touch(desired: Desired, observed: Observed) -> Iterator[PeeringError]
         yield from _not_the_one(desired, observed.view(desired.lead).connection(desired.foreign_id))
         return
     swapped = desired.previous is not None and desired.previous.ends == desired.ends[::-1]
-    for connection in _pair(desired, observed):
-        if swapped:
+    pair = [*_pair(desired, observed)]
+    established = any(desired.owns(c) and c.status is Status.ACTIVE for c in pair)
+    for connection in pair:
+        if swapped and not desired.owns(connection) and not established:
             yield AlreadyExists(
                 f"VpcId and PeerVpcId are swapped: {connection.connection_id} of this resource joins the same VPCs.",
                 "Swap them back, or delete the resource first: two VPCs have one peering at a time.",
             )
-        elif desired.owns(connection):
-            continue
-        elif connection.connection_id == desired.connection_id and not desired.adopt:
+        elif desired.owns(connection) or established:
+            continue  # a request beside an active connection can never be accepted
+        elif connection.connection_id == desired.connection_id and (not desired.adopt or _lost(desired, connection)):
             yield not_ours(connection)
         elif not desired.adopt:
             yield _exists_already(connection)
     found = subject(desired, observed)
-    if found and found.reversed:
-        yield from _multipath_by_accepting(desired, found, Side.REQUESTER)
-    elif found and not desired.owns(found):
-        yield from _multipath_by_accepting(desired, found, Side.ACCEPTER)
+    if found and (desired.keeps(found) or not desired.owns(found)):
+        yield from _multipath_by_accepting(desired, found, Side.REQUESTER if found.reversed else Side.ACCEPTER)
 
 
 def _pair(desired: Desired, observed: Observed) -> Iterator[Connection]:
@@ -110,7 +129,7 @@ def _not_the_one(desired: Desired, connection: Connection | None) -> Iterator[Pe
             f"VpcPeeringConnectionId {desired.foreign_id} is the connection that this resource itself has requested.",
             "Leave VpcPeeringConnectionId out: it is for connections that somebody else requests.",
         )
-    if not connection.status.live:
+    if not connection.status.live and not _ended_since(desired):
         yield ResourceConflict(
             f"{connection.connection_id} is {connection.status}: {connection.message or 'no message'}.",
             "Ask its requester for a new request, and give the new id.",

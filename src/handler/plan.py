@@ -29,9 +29,10 @@ from handler.model import (
     adopted_tag,
     overlaps,
 )
-from handler.ownership import doomed, not_ours, not_to_touch, subject, taken_over
+from handler.ownership import doomed, not_ours, not_to_touch, released, subject, taken_over
 from handler.preflight import findings
-from handler.routes import RoutePlan, plan_removal, plan_routes
+from handler.routes import RoutePlan, plan_removal, plan_routes, recorded_routes
+from handler.rules import desired_routes
 from handler.settings import plan_release, plan_settings, tags
 
 
@@ -74,6 +75,8 @@ def plan(desired: Desired, observed: Observed) -> Plan:
 
 def _plan_presence(desired: Desired, observed: Observed) -> Plan:
     connection = subject(desired, observed)
+    if connection is not None and not connection.status.live:
+        return Plan(connection=connection)
     absent = [*_missing_vpcs(desired, observed)]
     refusals = [*absent, *not_to_touch(desired, observed)]
     if connection is None:
@@ -86,11 +89,6 @@ def _plan_presence(desired: Desired, observed: Observed) -> Plan:
     routes = RoutePlan() if absent else plan_routes(desired, observed, connection)
     if not active:
         routes = RoutePlan(refusals=routes.refusals, found=routes.found)
-    becomes_ours = (
-        connection is not None
-        and connection.connection_id != desired.connection_id
-        and (desired.foreign_id is not None or not desired.owns(connection))
-    )
     changes = [
         *_plan_connection(desired, observed, connection, routes),
         *plan_settings(desired, observed, connection, active=active),
@@ -102,14 +100,28 @@ def _plan_presence(desired: Desired, observed: Observed) -> Plan:
         connection=connection,
         active=active,
         routes=routes.kept,
-        found=routes.found if becomes_ours else frozenset(),
+        found=_found(desired, observed, connection, routes),
         skipped=routes.skipped,
     )
 
 
+def _found(
+    desired: Desired, observed: Observed, connection: Connection | None, routes: RoutePlan
+) -> frozenset[RouteKey]:
+    """Return the routes that led to somebody's connection before this resource asked for them."""
+    if connection is None or (desired.owns(connection) and not desired.keeps(connection)):
+        return frozenset()
+    if connection.connection_id != desired.connection_id and (desired.foreign_id or not desired.owns(connection)):
+        return routes.found
+    if desired.same_pair is None:
+        return frozenset()
+    asked = desired_routes(desired.same_pair, observed, connection)
+    return routes.found - asked - recorded_routes(observed, connection.connection_id)
+
+
 def _plan_absence(desired: Desired, observed: Observed) -> Plan:
     connection = doomed(desired, observed)
-    if connection is not None and taken_over(desired, connection):
+    if connection is not None and (taken_over(desired, connection) or released(desired, connection)):
         return Plan()
     if connection is not None and not (desired.foreign_id or desired.owner.owns(connection)):
         return Plan(refusals=(not_ours(connection),))
@@ -167,8 +179,18 @@ def _plan_connection(
         given = tags(desired, observed, Side.REQUESTER)
         yield CreateConnection({**given, **desired.owner.tags, **replaces})
     elif not desired.owns(connection):
-        before = {ADOPTED: adopted_tag(connection, routes.found)}
+        before = {ADOPTED: adopted_tag(connection, _stood(desired, observed, connection, routes))}
         yield AdoptConnection(connection.connection_id, {**desired.owner.tags, **before, **replaces})
     pending = {Status.INITIATING_REQUEST, Status.PENDING_ACCEPTANCE}
     if desired.auto_accept and (connection is None or connection.status in pending):
         yield AcceptConnection(Side.REQUESTER if connection and connection.reversed else Side.ACCEPTER)
+
+
+def _stood(desired: Desired, observed: Observed, connection: Connection, routes: RoutePlan) -> Iterator[str]:
+    """Yield the properties of which something was there before the connection is adopted."""
+    for side, view in observed.sides():
+        seen = view.connection(connection.connection_id)
+        if any(key.side is side for key in routes.found):
+            yield f"{side.prefix}Routes"
+        if seen and tags(desired, observed, side).items() & seen.tags.items():
+            yield f"{side.prefix}Tags"

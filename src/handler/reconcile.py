@@ -103,14 +103,13 @@ class Reconciler:
         if planned.connection and desired.owns(planned.connection):
             anew = desired.foreign_id is not None and desired.foreign_id != desired.connection_id
             self.witness.identified(planned.connection.connection_id, new=anew)
-        if planned.connection and planned.found:
-            found = [RouteRecord(key, planned.connection.connection_id, found=True) for key in planned.found]
-            self.registry.remember(desired.owner, found)
+        self._remember_found(desired, planned)
         if established or (planned.active and planned.connection and planned.connection.status is not Status.ACTIVE):
             views = self._establish(desired, planned)
             observed = self._look_again(desired, observed, planned, views)
             planned = plan(desired, observed)
             planned.raise_if_unsafe()
+            self._remember_found(desired, planned)
         connection = planned.connection
         if connection is None:
             raise _ended_meanwhile(desired)
@@ -120,6 +119,12 @@ class Reconciler:
             observed = self._read_back(desired, observed, planned)
         seen = observed.view(desired.lead).connection(connection.connection_id)
         return Outcome(seen, observed, planned)
+
+    def _remember_found(self, desired: Desired, planned: Plan) -> None:
+        """Record the routes that were there before the connection became ours: they are not for us to remove."""
+        if planned.connection:
+            found = [RouteRecord(key, planned.connection.connection_id, found=True) for key in planned.found]
+            self.registry.remember(desired.owner, found)
 
     def _establish(self, desired: Desired, planned: Plan) -> dict[Side, Connection | None]:
         """Request, adopt and accept the connection as planned, and wait until each side sees what is to be seen."""
@@ -163,7 +168,7 @@ class Reconciler:
             raise _not_accepted(desired, connection_id) from late
         patience, pauses = self.deadline.within(BLOCKS_SHOW_WITHIN), backoff(0.2, 5)
         rests = blind and desired.side(side).routes is not None and rule_of(desired, side).to_whole_vpc
-        while rests and seen and not seen.facing(desired.ends).cidr_blocks.get(side.other) and patience.remaining > 0:
+        while rests and seen and not desired.facing(seen).cidr_blocks.get(side.other) and patience.remaining > 0:
             self.deadline.clock.sleep(next(pauses))
             seen = ec2.connection(connection_id)
         return seen
@@ -197,7 +202,7 @@ class Reconciler:
         while not (seen and desired.owns(seen)) and patience.remaining > 0:
             self.deadline.clock.sleep(next(pauses))
             seen = self.sides[Side.REQUESTER].connection(connection.connection_id)
-            seen = seen.facing(desired.ends) if seen else None
+            seen = desired.facing(seen) if seen else None
         if seen and desired.owns(seen):
             return
         raise AlreadyExists(
@@ -279,7 +284,7 @@ def _side_of(change: Change) -> Side | None:
 
 def _with_connections(desired: Desired, observed: Observed, views: Mapping[Side, Connection | None]) -> Observed:
     for side, seen in views.items():
-        observed = observed.with_side(side, connections=(seen.facing(desired.ends),) if seen else ())
+        observed = observed.with_side(side, connections=(desired.facing(seen),) if seen else ())
     return observed
 
 

@@ -5,6 +5,7 @@ one knows a route of ours by the properties and by its target alone.
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 from threading import Lock
 from typing import Protocol
 
@@ -21,7 +22,10 @@ class Registry(Protocol):
         """Record routes that are about to be made; an earlier record of the same route and connection stays."""
 
     def forget(self, owner: Owner, connection_id: str, keys: Collection[RouteKey] | None = None) -> None:
-        """Drop the records of routes that were taken off a connection; without keys, of all of them."""
+        """Drop the records of routes that were taken off a connection.
+
+        Without keys, of all of them: then the connection is left, and is no former target any more but of found routes.
+        """
 
 
 class MemoryRegistry:
@@ -47,7 +51,13 @@ class MemoryRegistry:
         """Drop the records of routes that were taken off a connection; without keys, of all of them."""
         with self._lock:
             known = self._routes.get(owner, {})
-            for place in [p for p in known if p[0] == connection_id and (keys is None or p[1] in keys)]:
+            gone = [p for p in known if p[0] == connection_id and (keys is None or p[1] in keys)]
+            found = {key for _, key in gone if known[connection_id, key].found}
+            for place in gone:
                 del known[place]
+            if keys is None:  # what led to it only because of us is not given back to it any more
+                for place, record in known.items():
+                    if record.former == connection_id and record.key not in found:
+                        known[place] = replace(record, former=None)
             if not known:
                 self._routes.pop(owner, None)

@@ -43,7 +43,7 @@ def plan_routes(desired: Desired, observed: Observed, connection: Connection | N
     found: list[RouteKey] = []
     skipped: list[RouteKey] = []
     own = {c.connection_id for _, view in observed.sides() for c in view.connections if c.ends == desired.ends}
-    own |= {desired.connection_id or desired.foreign_id or ""}
+    moving = _moving(desired, observed, connection)
     for key in sorted(wanted):
         route = _present(observed, key)
         on_conflict = rule_of(desired, key.side).on_conflict
@@ -51,7 +51,11 @@ def plan_routes(desired: Desired, observed: Observed, connection: Connection | N
             changes.append(CreateRoute(key))
         elif connection and route.target == connection.connection_id:
             found.append(key)
-        elif route.target in own | observed.gone or on_conflict is OnConflict.REPLACE:
+        elif (
+            route.target in own | observed.gone
+            or (route.target == desired.connection_id and (moving is None or key in moving))
+            or on_conflict is OnConflict.REPLACE
+        ):
             changes.append(ReplaceRoute(key, former=route.target))
         elif on_conflict is OnConflict.SKIP:
             skipped.append(key)
@@ -63,10 +67,24 @@ def plan_routes(desired: Desired, observed: Observed, connection: Connection | N
     return RoutePlan(tuple(changes), tuple(refusals), kept, frozenset(found), tuple(skipped))
 
 
+def _moving(desired: Desired, observed: Observed, connection: Connection | None) -> frozenset[RouteKey] | None:
+    """Return the routes that follow from the connection that is replaced; None where all of them do.
+
+    One that we have requested goes, with whatever leads to it. One that lives on keeps the routes of others.
+    """
+    old = observed.view(desired.lead).connection(desired.connection_id)
+    kept = desired.previous is not None and (desired.previous.foreign_id or (old and ADOPTED in old.tags))
+    if not kept or desired.previous is None:
+        return None
+    return recorded_routes(observed, desired.connection_id or "") | desired_routes(
+        desired.previous, observed, connection
+    )
+
+
 def plan_removal(desired: Desired, observed: Observed, connection_id: str) -> Iterator[Change]:
     """Plan the removal of our routes to a connection: those of the rules, and those that the registry recorded."""
     connection = observed.view(desired.lead).connection(connection_id)
-    recorded = _recorded(observed, connection_id)
+    recorded = recorded_routes(observed, connection_id)
     claimed = _claimed(observed, connection_id, connection, desired_routes(desired, observed, connection))
     if desired.foreign_id and desired.connection_id is None:
         claimed = frozenset()  # it never came to the first write: what leads to the connection is somebody else's
@@ -80,7 +98,7 @@ def _stale(
     desired: Desired, observed: Observed, connection: Connection, wanted: frozenset[RouteKey]
 ) -> Iterator[Change]:
     """Plan the removal of the routes that were ours and are desired no more."""
-    earlier = _recorded(observed, connection.connection_id)
+    earlier = recorded_routes(observed, connection.connection_id)
     if desired.same_pair:
         asked = desired_routes(desired.same_pair, observed, connection)
         earlier |= _claimed(observed, connection.connection_id, connection, asked)
@@ -143,7 +161,8 @@ def _remove(
             yield ReplaceRoute(key, former=connection_id, target=former)
 
 
-def _recorded(observed: Observed, connection_id: str) -> frozenset[RouteKey]:
+def recorded_routes(observed: Observed, connection_id: str) -> frozenset[RouteKey]:
+    """Return the routes to a connection that the registry recorded as made by us."""
     return frozenset(r.key for r in observed.records if r.connection_id == connection_id and not r.found)
 
 

@@ -22,19 +22,23 @@ def plan_settings(
 
 
 def plan_release(desired: Desired, observed: Observed, connection: Connection) -> Iterator[Change]:
-    """Plan to leave a connection as it was before it became ours, as far as it still is as we set it."""
+    """Plan to leave a connection as it was before it became ours, as far as it still is as we set it.
+
+    Tags stay where some of them were there before: to take one too many away would be somebody else's.
+    """
+    before = connection.tags.get(ADOPTED, "").split("+")
     for side, view in observed.sides():
         seen = view.connection(connection.connection_id)
         if seen is None:
             continue
-        given = {**_given_tags(desired, side), **_automatic_name(desired, observed, side)}
-        if ours := {key: value for key, value in given.items() if seen.tags.get(key) == value}:
+        ours = {key: v for key, v in tags(desired, observed, side).items() if seen.tags.get(key) == v}
+        if ours and f"{side.prefix}Tags" not in before:
             yield UntagConnection(side, ours)
         if connection.status is Status.ACTIVE and (back := _options_before(desired, connection, seen, side)):
             yield ModifyOptions(side, back, reversed=connection.reversed)
     if not desired.foreign_id:
-        tags = {key: connection.tags[key] for key in (ADOPTED, REPLACES) if key in connection.tags}
-        yield ReleaseConnection(connection.connection_id, {**desired.owner.tags, **tags})
+        marks = {key: connection.tags[key] for key in (ADOPTED, REPLACES) if key in connection.tags}
+        yield ReleaseConnection(connection.connection_id, {**desired.owner.tags, **marks})
 
 
 def _options_before(desired: Desired, connection: Connection, seen: Connection, side: Side) -> dict[Option, bool]:

@@ -251,3 +251,118 @@ def test_a_replacement_by_adoption_that_fails(world: World, pair: tuple[Vpc, Vpc
     assert ("FAILED", old) == (failed["Status"], failed["PhysicalResourceId"])
     assert sorted([old, found]) == sorted(world.live(vpc))
     assert before == world.snapshot(vpc, peer, other)
+
+
+@directions
+def test_a_repeated_delete(world: World, pair: tuple[Vpc, Vpc], *, backwards: bool) -> None:
+    """The first one let go, and its answer was lost: the second finds nothing of ours, and says so."""
+    pcx = made_by_hand(world, pair, backwards=backwards)
+    stack = world.stack()
+    stack.create(adopting(world, pair, **TAGS))
+    assert "SUCCESS" == stack.delete()["Status"]
+    after = world.snapshot(*pair)
+
+    with world.counted() as calls:
+        assert "SUCCESS" == stack.delete()["Status"]
+    assert [] == writes(calls)
+    assert after == world.snapshot(*pair)
+    assert [pcx] == world.live(pair[0])
+
+
+def test_a_name_that_was_given_goes(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """It is a tag of ours as every other one."""
+    pcx = made_by_hand(world, pair, backwards=False)
+    before = world.snapshot(*pair)
+    stack = world.stack()
+    stack.create(adopting(world, pair, Tags=[{"Key": "Name", "Value": "mine"}]))
+    assert "mine" == world.tags(pair[1], pcx)["Name"]
+
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert before == world.snapshot(*pair)
+
+
+def test_tags_that_stood_stay(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """A migration repeats the tags of the tool before: its rollback must not strip them."""
+    pcx = made_by_hand(world, pair, backwards=False)
+    for side in pair:
+        world.ec2(side).create_tags(Resources=[pcx], Tags=[{"Key": "team", "Value": "net"}])
+    stack = world.stack()
+    stack.create(adopting(world, pair, **TAGS))
+
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert ["net", "net"] == [world.tags(side, pcx)["team"] for side in pair]
+
+
+def test_what_another_stack_has_claimed_is_not_taken_back(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """Adopt is for a connection that is not ours yet: two stacks must not pull at one by turns."""
+    made_by_hand(world, pair, backwards=False)
+    first, second = world.stack("first"), world.stack("second")
+    first.create(adopting(world, pair))
+    second.create(adopting(world, pair))
+
+    with world.counted() as calls:
+        refused = first.update(adopting(world, pair, **TAGS))
+    assert "carries no owner tags of this resource (owner tags: stack-id " in refused["Reason"]
+    assert [] == writes(calls)
+
+
+@directions
+def test_leaving_an_adopted_connection(world: World, pair: tuple[Vpc, Vpc], *, backwards: bool) -> None:
+    """Another VPC: the routes follow, and do not go back to the connection that was left when the resource goes."""
+    vpc, _ = pair
+    other = world.peer_vpc("other", "10.8.0.0/17")
+    rule = {"Routes": {"AllRouteTables": "true", "DestinationCidrBlocks": ["10.8.0.0/17"]}, "PeerRoutes": None}
+    found = made_by_hand(world, pair, backwards=backwards)
+    stack = world.stack()
+    stack.create(adopting(world, pair, **rule))
+    old = dict(stack.current)
+
+    new = stack.update(world.properties(vpc, other, **rule))["PhysicalResourceId"]
+    assert "SUCCESS" == stack.delete(found, old)["Status"]
+    assert {t: {"10.8.0.0/17": new} for t in vpc.route_table_ids} == world.routes(vpc)
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert {t: {} for t in vpc.route_table_ids} == world.routes(vpc)
+    assert [found] == world.live(vpc)
+
+
+@directions
+def test_the_rollback_of_leaving_one(world: World, pair: tuple[Vpc, Vpc], *, backwards: bool) -> None:
+    """As a Delete of the new id, where nothing is recorded: the adopted one gets its routes back, without a gap."""
+    vpc, _ = pair
+    other = world.peer_vpc("other", "10.8.0.0/17")
+    rule = {"Routes": {"AllRouteTables": "true", "DestinationCidrBlocks": ["10.8.0.0/17"]}, "PeerRoutes": None}
+    found = made_by_hand(world, pair, backwards=backwards)
+    stack = world.stack()
+    stack.create(adopting(world, pair, **rule))
+    stack.update(world.properties(vpc, other, **rule))
+    stack.resource = world.resource()
+
+    with world.counted() as calls:
+        assert "SUCCESS" == stack.delete()["Status"]
+    assert ["ReplaceRoute"] * 2 == [o for o in writes(calls) if "Route" in o]
+    assert {t: {"10.8.0.0/17": found} for t in vpc.route_table_ids} == world.routes(vpc)
+
+
+def test_the_accepters_connections_may_not_be_read(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """Delete converges all the same: what remains there is named, and nothing else holds it up."""
+    pcx = made_by_hand(world, pair, backwards=False)
+    stack = world.stack()
+    stack.create(adopting(world, pair))
+    for _ in range(3):
+        denied = Fault("DescribeVpcPeeringConnections", code="UnauthorizedOperation", status=403)
+        denied.account = pair[1].account
+        world.aws.faults.append(denied)
+
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert "vpc-peering:" not in str(world.connection(pair[0], pcx).get("Tags"))
+
+
+def test_multipath_is_not_switched_on_in_two_steps(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """Adopted while pending, accepted later: the consent costs as much then."""
+    asked = {"RequesterPeeringConnectionOptions": {"AllowMultipathResilience": True}}
+    pcx = world.peer(*pair, accept=False, **asked)
+    stack = world.stack()
+    assert "SUCCESS" == stack.create(adopting(world, pair, AutoAccept="false"))["Status"]
+
+    assert f"{pcx} asks for multipath resilience" in stack.update(adopting(world, pair))["Reason"]
+    assert "pending-acceptance" == world.status(pair[0], pcx)

@@ -253,3 +253,64 @@ def test_the_pair_is_found_by_tags(world: World, pair: tuple[Vpc, Vpc]) -> None:
     assert peer.id == stack.create(one_side(world, pcx, peer, **query))["Data"]["AccepterVpcId"]
     assert "SUCCESS" == stack.delete()["Status"]
     assert {t: {} for t in peer.route_table_ids} == world.routes(peer)
+
+
+def test_the_wrong_direction(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """Ours is the requester's end: the optional checks change nothing about the refusal."""
+    vpc, peer = pair
+    for accept in (False, True):
+        pcx = world.peer(peer, vpc, accept=accept)
+        told = {"VpcId": vpc.id, "OwnerId": vpc.account, "Region": vpc.region}
+        for more in ({}, told):
+            with world.counted() as calls:
+                refused = world.stack().create(one_side(world, pcx, peer, **more))
+            assert f"the accepter of {pcx} is {vpc.id}" in refused["Reason"]
+            assert [] == writes(calls)
+
+
+def test_a_rollback_to_a_connection_that_has_ended(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """The vendor has peered anew and the new id had a typo: the way back must not be blocked by the dead one."""
+    vpc, peer = pair
+    pcx = world.peer(vpc, peer)
+    stack = world.stack()
+    stack.create(one_side(world, pcx, peer))
+    world.ec2(vpc).delete_vpc_peering_connection(VpcPeeringConnectionId=pcx)
+    good, typo = dict(stack.current), one_side(world, "pcx-0a1b2c3d4e5f60718", peer)
+    assert "FAILED" == stack.update(typo)["Status"]
+
+    with world.counted() as calls:
+        back = stack.send("Update", good, PhysicalResourceId=pcx, OldResourceProperties=typo)
+
+    assert ("SUCCESS", pcx, "deleted") == (back["Status"], back["PhysicalResourceId"], back["Data"]["Status"])
+    assert [] == writes(calls)
+    assert "SUCCESS" == stack.delete()["Status"]
+
+
+def test_a_users_route_stays_with_the_connection_that_is_left(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """Only what the resource asked for follows it: the old connection lives on, and so do the routes of others."""
+    vpc, peer = pair
+    other = world.vpc("other", "10.4.0.0/16")
+    first, second = world.peer(vpc, peer), world.peer(other, peer)
+    destinations = {"DestinationCidrBlocks": ["10.0.0.0/8"]}
+    main, own = peer.route_table_ids
+    stack = world.stack()
+    stack.create(one_side(world, first, peer, PeerRoutes={"RouteTableIds": [main], **destinations}))
+    world.route(peer, 1, "10.0.0.0/8", first)
+
+    refused = stack.update(one_side(world, second, peer, PeerRoutes={"AllRouteTables": "true", **destinations}))
+
+    assert f"ResourceConflict: {own} routes 10.0.0.0/8 to {first} already." in refused["Reason"]
+    assert {main: {"10.0.0.0/8": first}, own: {"10.0.0.0/8": first}} == world.routes(peer)
+
+
+def test_routes_that_were_there_while_it_was_pending(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """The blocks are known only once it is active: what led there by then was somebody else's."""
+    vpc, peer = pair
+    pcx = world.peer(vpc, peer, accept=False)
+    world.route(peer, 0, "10.0.0.0/16", pcx)
+    stack = world.stack()
+    stack.create(one_side(world, pcx, peer))
+
+    assert "SUCCESS" == stack.delete()["Status"]
+    first, second = peer.route_table_ids
+    assert {first: {"10.0.0.0/16": pcx}, second: {}} == world.routes(peer)

@@ -195,3 +195,37 @@ def test_swapping_the_sides_is_recognised(peered: Peered) -> None:
     assert ("FAILED", peered.old_id) == (response["Status"], response["PhysicalResourceId"])
     assert "VpcId and PeerVpcId are swapped" in response["Reason"]
     peered.assert_as_before()
+
+
+def test_the_rollback_of_a_refused_swap(world: World) -> None:
+    """CloudFormation sends the old properties again, with the swapped ones as the old: that is no second swap."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    stack = world.stack()
+    pcx = stack.create(world.properties(vpc, peer))["PhysicalResourceId"]
+    good = dict(stack.current)
+    swapped = {
+        **world.properties(peer, vpc),
+        "Region": peer.region,
+        "PeerRegion": vpc.region,
+        "PeerOwnerId": vpc.account,
+    }
+    assert "swapped" in stack.update(swapped)["Reason"]
+
+    with world.counted() as calls:
+        back = stack.send("Update", good, PhysicalResourceId=pcx, OldResourceProperties=swapped)
+
+    assert ("SUCCESS", pcx) == (back["Status"], back["PhysicalResourceId"])
+    assert [] == writes(calls)
+
+
+def test_a_stray_request_of_the_other_party(world: World) -> None:
+    """Anybody there can request the reverse of an active connection; it can never be accepted, and holds nothing up."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    stack = world.stack()
+    pcx = stack.create(world.properties(vpc, peer))["PhysicalResourceId"]
+    world.peer(peer, vpc, accept=False)
+
+    updated = stack.update(world.properties(vpc, peer, Tags=[{"Key": "team", "Value": "net"}]))
+
+    assert ("SUCCESS", pcx) == (updated["Status"], updated["PhysicalResourceId"])
+    assert "SUCCESS" == stack.delete()["Status"]

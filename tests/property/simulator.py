@@ -15,47 +15,88 @@ from handler.changes import (
     ModifyOptions,
     ReleaseConnection,
     ReplaceRoute,
+    Stage,
     TagConnection,
     UntagConnection,
 )
 from handler.model import Connection, Desired, Observed, Option, Route, RouteKey, RouteRecord, RouteTable, Side, Status
-from handler.plan import Plan
+from handler.plan import Plan, plan
+from tests.property.strategies import BLOCKS
 
 NEW = "pcx-new"
+ESTABLISHING = (Stage.REQUEST, Stage.ADOPT, Stage.ACCEPT)
 
 
-def subject(desired: Desired, plan: Plan) -> str:
+def subject(desired: Desired, planned: Plan) -> str:
     """Return the id of the connection that a plan is about."""
-    if plan.connection:
-        return plan.connection.connection_id
+    if planned.connection:
+        return planned.connection.connection_id
     return NEW if desired.present else desired.connection_id or desired.foreign_id or NEW
 
 
-def converge(desired: Desired, observed: Observed, plan: Plan) -> Observed:
+def converge(desired: Desired, observed: Observed, planned: Plan) -> Observed:
     """Return the world after a whole plan, with the records that the registry then keeps."""
-    connection_id = subject(desired, plan)
-    remembered = {(r.connection_id, r.key): r for r in written_ahead(plan.changes, connection_id)}
-    remembered |= {(connection_id, key): RouteRecord(key, connection_id, found=True) for key in plan.found}
-    remembered |= {(r.connection_id, r.key): r for r in observed.records}
-    forgotten = {(connection_id, key) for key in taken_off(plan.changes)}
-    *_, last = worlds(desired, observed, plan)
-    return replace(last, records=tuple(r for place, r in remembered.items() if place not in forgotten))
+    *_, last = worlds(desired, observed, planned)
+    ahead = _remembered(observed, planned, subject(desired, planned))
+    return replace(last, records=_kept(ahead, planned, subject(desired, planned)))
 
 
-def worlds(desired: Desired, observed: Observed, plan: Plan) -> Iterator[Observed]:
+def run(desired: Desired, observed: Observed) -> list[Observed]:
+    """Return the world after each step of a whole run, with the records that the registry has by then.
+
+    A run plans again once the connection is active: only then may the blocks of a VPC that is closed to us show.
+    """
+    first = plan(desired, observed)
+    assert () == first.refusals
+    connection_id = subject(desired, first)
+    world = replace(observed, records=_remembered(observed, replace(first, changes=()), connection_id))
+    steps = [world]
+    for change in first.of(*ESTABLISHING):
+        steps.append(apply(desired, steps[-1], change, connection_id))
+    world = activated(steps[-1], connection_id) if first.active else steps[-1]
+    rest = plan(desired, world)
+    assert () == rest.refusals
+    assert () == rest.of(*ESTABLISHING)
+    steps.append(replace(world, records=_remembered(world, rest, connection_id)))
+    for change in rest.changes:
+        steps.append(apply(desired, steps[-1], change, connection_id))
+    return [*steps, replace(steps[-1], records=_kept(steps[-1].records, rest, connection_id))]
+
+
+def _remembered(observed: Observed, planned: Plan, connection_id: str) -> tuple[RouteRecord, ...]:
+    """Return the records once a plan is written ahead; an earlier one of the same route stays."""
+    found = [RouteRecord(key, connection_id, found=True) for key in planned.found]
+    records = [*observed.records, *found, *written_ahead(planned.changes, connection_id)]
+    return tuple({(r.connection_id, r.key): r for r in reversed(records)}.values())
+
+
+def _kept(records: tuple[RouteRecord, ...], planned: Plan, connection_id: str) -> tuple[RouteRecord, ...]:
+    off = taken_off(planned.changes)
+    return tuple(r for r in records if r.connection_id != connection_id or r.key not in off)
+
+
+def worlds(desired: Desired, observed: Observed, planned: Plan) -> Iterator[Observed]:
     """Yield the world before the changes and after each, all of them made on a connection that is provisioned."""
-    connection_id = subject(desired, plan)
-    if plan.active and plan.connection and plan.connection.status is Status.PROVISIONING:
-        observed = activated(observed, connection_id)
+    connection_id = subject(desired, planned)
+    established = planned.of(*ESTABLISHING)
     yield observed
-    for change in plan.changes:
+    for change in established:
+        observed = apply(desired, observed, change, connection_id)
+        yield observed
+    if planned.active:
+        observed = activated(observed, connection_id)
+    for change in planned.changes[len(established) :]:
         observed = apply(desired, observed, change, connection_id)
         yield observed
 
 
 def activated(observed: Observed, connection_id: str) -> Observed:
-    """Return the world in which a connection is accepted and provisioned."""
-    return _changed(observed, connection_id, tuple(Side), status=Status.ACTIVE)
+    """Return the world in which a connection is accepted and provisioned: it shows the blocks of both VPCs."""
+    views = {side: observed.view(side) for side in Side}
+    blocks = {side: view.vpc.cidr_blocks if view.vpc else BLOCKS[side][:1] for side, view in views.items()}
+    observed = _changed(observed, connection_id, tuple(Side), status=Status.ACTIVE)
+    shown = next((seen.cidr_blocks for view in views.values() if (seen := view.connection(connection_id))), {})
+    return _changed(observed, connection_id, tuple(Side), cidr_blocks={**blocks, **shown})
 
 
 def apply(  # noqa: C901, PLR0911  # one case a kind of change

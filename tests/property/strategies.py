@@ -92,6 +92,8 @@ def desires(draw: st.DrawFn, *, present: bool = True) -> Desired:
     ends = REQUESTER, draw(st.sampled_from(ACCEPTERS))
     auto_accept, adopt = draw(st.booleans()), draw(st.booleans())
     managed = auto_accept or draw(st.booleans())
+    # The blocks of a side that is closed to us show only after the wait: then one plan is not enough.
+    wait = managed and draw(st.booleans())
 
     def wish(pair: tuple[End, End]) -> Desired:
         requester, accepter = (
@@ -100,11 +102,13 @@ def desires(draw: st.DrawFn, *, present: bool = True) -> Desired:
                 managed or side is Side.REQUESTER,
                 tags=draw(tags),
                 options={option: on for option in Option if (on := draw(maybe)) is not None},
-                routes=_readable(draw(rules(side)), managed=managed),
+                routes=can_be_read(draw(rules(side)), managed=managed),
             )
             for side, end in zip(Side, pair, strict=True)
         )
-        return Desired(OWNER, requester, accepter, auto_accept=auto_accept, adopt=adopt, present=present)
+        return Desired(
+            OWNER, requester, accepter, auto_accept=auto_accept, wait_for_acceptance=wait, adopt=adopt, present=present
+        )
 
     previous = draw(st.sampled_from([None, ends, OLD]))
     return replace(
@@ -114,7 +118,7 @@ def desires(draw: st.DrawFn, *, present: bool = True) -> Desired:
     )
 
 
-def _readable(rule: RouteRule | None, *, managed: bool) -> RouteRule | None:
+def can_be_read(rule: RouteRule | None, *, managed: bool) -> RouteRule | None:
     """Leave out what the properties refuse: subnets of a side that cannot be read."""
     return rule if managed or rule is None else replace(rule, destination_subnet_ids=())
 
@@ -123,7 +127,7 @@ def _readable(rule: RouteRule | None, *, managed: bool) -> RouteRule | None:
 def one_sided(draw: st.DrawFn, *, present: bool = True) -> Desired:
     """Draw what manages the accepter's side of a connection that somebody else has requested."""
     wanted = draw(desires(present=present))
-    rule = _readable(wanted.accepter.routes, managed=False)
+    rule = can_be_read(wanted.accepter.routes, managed=False)
     return replace(
         wanted,
         requester=DesiredSide(wanted.requester.end, managed=False),
@@ -166,6 +170,8 @@ def connections(draw: st.DrawFn, desired: Desired, *, foreign: bool) -> tuple[Co
         ours = Connection(OURS, draw(statuses), *desired.ends, options=draw(options))
         shown = {**draw(tags), **OWNER.tags}
         if draw(st.booleans()):
+            # Multipath resilience in a pending request is refused, see tests/unit/test_ownership.py.
+            ours = replace(ours, options={side: on - {Option.MULTIPATH} for side, on in ours.options.items()})
             ours = draw(st.sampled_from([ours, ours.turned]))
             shown[ADOPTED] = adopted_tag(replace(ours, options=draw(options)), ())
         found.append(replace(ours, tags=shown))

@@ -142,6 +142,30 @@ def test_delete_without_the_accepters_side() -> None:
     assert "" == find(query(present=False), {Side.REQUESTER: sides()[Side.REQUESTER]}).accepter.end.vpc_id
 
 
+@pytest.mark.parametrize("present", [True, False])
+def test_one_side_finds_its_own_vpc(present: bool) -> None:
+    """Of somebody's request only the accepter's account is asked, first by the query and later by the connection."""
+    wanted = replace(desired(ends=(End("", "", ""), replace(ENDS[1], vpc_id="")), foreign_id=PCX), present=present)
+    wanted = replace(wanted, accepter=replace(wanted.accepter, vpc_tags=SPOKE))
+    known = replace(wanted, connection_id=PCX, previous=wanted if present else None)
+    seen = {Side.ACCEPTER: sides(connection(owner=None))[Side.ACCEPTER]}
+
+    assert "vpc-spoke" == find(wanted, seen).accepter.end.vpc_id
+    seen[Side.ACCEPTER].vpcs.clear()
+    assert "vpc-spoke" == find(known, seen).accepter.end.vpc_id
+
+
+def test_another_place_finds_anew() -> None:
+    """The same query means another VPC in another Region."""
+    before = query()
+    elsewhere = replace(before.requester, end=replace(before.requester.end, region="us-west-2"))
+    seen = sides(connection(), hubs=("vpc-west",))
+    found = find(query(previous=replace(before, requester=elsewhere), connection_id=PCX), seen)
+
+    assert "vpc-west" == found.requester.end.vpc_id
+    assert "vpc-hub" == (found.previous.requester.end.vpc_id if found.previous else None)
+
+
 def test_an_adopted_connection_may_be_reversed() -> None:
     """The ids alone do not tell which end is whose: the tag does."""
     reversed_ = connection(ends=ENDS[::-1], tags={ADOPTED: "accepter+Routes"})

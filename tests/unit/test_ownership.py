@@ -91,7 +91,7 @@ def causes(planned: Plan) -> list[tuple[type[Exception], str]]:
 )
 def test_adoption(owner: Owner | None, ends: tuple[End, End], role: str, accept: Side) -> None:
     """Whoever made it, in either direction: our tags come first, and EC2's accepter accepts what is pending."""
-    adopt = AdoptConnection(OTHERS, {**OWNER.tags, ADOPTED: role})
+    adopt = AdoptConnection(OTHERS, {**OWNER.tags, ADOPTED: f"{role}+Tags+PeerTags"})
 
     assert [adopt] == changes(adopting(), observed(theirs(owner=owner, ends=ends)))
     for status in PENDING:
@@ -113,7 +113,7 @@ def test_the_tag_tells_what_was_there() -> None:
     (adopt,) = (c for c in changes(adopting(routes=ALL, peer_routes=ALL), world) if isinstance(c, AdoptConnection))
 
     told = "AllowDnsResolutionFromRemoteVpc+AllowMultipathResilience+PeerAllowDnsResolutionFromRemoteVpc"
-    assert f"requester+Routes+{told}" == adopt.tags[ADOPTED]
+    assert f"requester+Routes+Tags+PeerTags+{told}" == adopt.tags[ADOPTED]
 
 
 def test_adoption_leaves_routes_that_are_there() -> None:
@@ -124,6 +124,24 @@ def test_adoption_leaves_routes_that_are_there() -> None:
     assert [CreateRoute(key(table_id="rtb-new"))] == [c for c in planned.changes if isinstance(c, CreateRoute)]
     assert frozenset({key()}) == planned.found
     assert frozenset({key(), key(table_id="rtb-new")}) == planned.routes
+
+
+def test_a_rule_that_comes_to_cover_a_route() -> None:
+    """It led to the connection before this resource asked for it, and leads there when it asks no more."""
+    world = observed(adopted(), tables=(table(to(PCX)),))
+    covering = adopting(routes=ALL, previous=adopting(), connection_id=PCX)
+
+    assert frozenset({key()}) == plan(covering, world).found
+    recorded = replace(world, records=(RouteRecord(key(), PCX, found=True),))
+    assert [] == changes(adopting(previous=adopting(routes=ALL), connection_id=PCX), recorded)
+
+
+def test_a_route_that_we_made_is_not_found() -> None:
+    """An Update that asks for the same again must not forget whose the route is."""
+    world = observed(adopted(), tables=(table(to(PCX)),), records=(RouteRecord(key(), PCX),))
+
+    assert frozenset() == plan(adopting(routes=ALL, previous=adopting(routes=ALL), connection_id=PCX), world).found
+    assert frozenset() == plan(adopting(routes=ALL, previous=adopting(), connection_id=PCX), world).found
 
 
 def test_an_active_connection_is_preferred_and_then_our_direction() -> None:
@@ -229,7 +247,7 @@ def test_accepting_does_not_switch_on_what_costs(ends: tuple[End, End]) -> None:
     request = theirs(Status.PENDING_ACCEPTANCE, ends=ends, options={Side.REQUESTER: MULTIPATH})
     wanted = adopting()
     asked = replace(wanted.side(side), options={Option.MULTIPATH: True})
-    consents = replace(wanted, **{side.value: asked})
+    consents = replace(wanted, **{side.value: asked})  # type: ignore[arg-type]  # a side
 
     (refusal,) = plan(wanted, observed(request)).refusals
     assert "pcx-others asks for multipath resilience, and to accept it allows that on both sides." == refusal.cause
@@ -237,6 +255,20 @@ def test_accepting_does_not_switch_on_what_costs(ends: tuple[End, End]) -> None:
     assert () == plan(consents, observed(request)).refusals
     assert () == plan(replace(wanted, auto_accept=False), observed(request)).refusals
     assert other is side.other
+
+
+@pytest.mark.parametrize("ends", [ENDS, ENDS[::-1]])
+@pytest.mark.parametrize("asked", [None, False, True])
+def test_only_true_is_consent(asked: bool | None, ends: tuple[End, End]) -> None:
+    """A property that says false, or is not there, does not allow what costs."""
+    request = theirs(Status.PENDING_ACCEPTANCE, ends=ends, options={Side.REQUESTER: MULTIPATH})
+    options = {} if asked is None else {Option.MULTIPATH: asked}
+    wanted = adopting()
+    requester, accepter = (replace(wanted.side(side), options=options) for side in Side)
+    consents = replace(wanted, requester=requester, accepter=accepter)
+
+    refused = [kind for kind, _ in causes(plan(consents, observed(request)))]
+    assert ([] if asked else [InvalidRequest]) == refused
 
 
 # The side of somebody else's request
@@ -444,6 +476,26 @@ def test_what_another_resource_has_adopted_since_is_left() -> None:
     gone = desired(routes=ALL, present=False, connection_id=PCX)
 
     assert Plan() == plan(gone, observed(taken, tables=(table(to(PCX)),)))
+
+
+def test_a_release_that_comes_again() -> None:
+    """The answer to the first Delete was lost: the connection lives, and carries no tag of ours any more."""
+    gone = adopting(routes=ALL, present=False, connection_id=PCX)
+
+    assert Plan() == plan(gone, observed(connection(owner=None)))
+
+
+def test_a_name_that_was_there_stays() -> None:
+    """Somebody may have named it as we would: the automatic Name was not written then, so it is not ours to remove."""
+    named = theirs(tags=NAME)
+    world = observed(named)
+    first = plan(adopting(), world)
+    (adopt,) = first.changes
+    assert isinstance(adopt, AdoptConnection)
+    taken = replace(named, tags={**named.tags, **adopt.tags})
+    gone = adopting(present=False, connection_id=OTHERS)
+
+    assert [ReleaseConnection(OTHERS, dict(adopt.tags))] == changes(gone, observed(taken))
 
 
 def test_somebody_elses_request_is_left() -> None:

@@ -617,9 +617,10 @@ def test_a_query_takes_the_place_of_the_id() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "expected"), [("On", True), ("true", True), ("Off", False), ("false", False), (None, True)]
+    ("written", "expected"),
+    [("On", True), ("true", True), (True, True), ("Off", False), ("false", False), (False, False), (None, True)],
 )
-def test_preflight(written: str | None, expected: bool) -> None:
+def test_preflight(written: str | bool | None, expected: bool) -> None:
     """YAML 1.1 makes booleans of On and Off: a template may send either spelling."""
     assert expected is parse(given(Preflight=written), HOME).preflight
 
@@ -639,6 +640,96 @@ def test_multipath_resilience_within_a_region(prefix: str) -> None:
     assert parse(given(**{name: "true", "PeerRegion": "eu-west-1"}), HOME)
 
 
+def test_every_key_of_a_rule() -> None:
+    """Each ends in its own place, without doubles; a missing value of a tag matches any."""
+    subnet, prefix_list = "subnet-0a1b2c3d4e5f60718", "pl-0a1b2c3d4e5f60718"
+    rule = {
+        "SubnetIds": [subnet, subnet],
+        "RouteTableTags": [{"Key": "Tier", "Value": "app"}, {"Key": "Env"}],
+        "SubnetTags": [{"Key": "Use", "Value": ""}],
+        "DestinationSubnetIds": [subnet, subnet],
+        "DestinationPrefixListIds": [prefix_list, prefix_list],
+    }
+    routes = parse(given(Routes=rule), HOME).routes
+
+    assert RouteRule(
+        subnet_ids=(subnet,),
+        route_table_tags=(("Tier", "app"), ("Env", None)),
+        subnet_tags=(("Use", ""),),
+        destination_subnet_ids=(subnet,),
+        destination_prefix_list_ids=(prefix_list,),
+    ) == (routes and routes.rule())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("SubnetIds", ["subnet-0a1b2c3d4e5f60718"]),
+        ("RouteTableTags", SOUGHT),
+        ("SubnetTags", SOUGHT),
+        ("MainRouteTable", "true"),
+    ],
+)
+def test_every_selector_alone_names_tables(key: str, value: object) -> None:
+    """A rule needs one of them, whichever."""
+    assert parse(given(Routes={key: value}), HOME).routes
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("SubnetIds", "[0] 'x-1' is not a subnet id like subnet-0a1b2c3d4e5f60718"),
+        ("DestinationSubnetIds", "[0] 'x-1' is not a subnet id like subnet-0a1b2c3d4e5f60718"),
+        ("DestinationPrefixListIds", "[0] 'x-1' is not a prefix list id like pl-0a1b2c3d4e5f60718"),
+    ],
+)
+def test_wrong_id_in_a_rule(key: str, told: str) -> None:
+    """The item is named, and what one looks like."""
+    assert told == problems(Routes={"AllRouteTables": "true", key: ["x-1"]}).removeprefix(f"Routes.{key}")
+
+
+def test_unknown_key_of_a_tag_to_look_for() -> None:
+    """Inside a query the known keys are those of a tag too."""
+    tag = {"Key": "Tier", "Valeu": "app"}
+
+    assert "is unknown; did you mean Value?" == about("VpcTags[0].Valeu", VpcId=None, VpcTags=[tag])
+    assert "is unknown; did you mean Value?" == about("Routes.SubnetTags[0].Valeu", Routes={"SubnetTags": [tag]})
+
+
+@pytest.mark.parametrize(
+    ("more", "wait", "adopt"),
+    [
+        ({}, False, False),
+        ({"AutoAccept": "false", "WaitForAcceptance": "true"}, True, False),
+        ({"OnExistingConnection": "Adopt"}, False, True),
+    ],
+)
+def test_policies_are_desired(more: dict[str, str], wait: bool, adopt: bool) -> None:
+    """The plan learns from the desired state alone what to do with what is there."""
+    wanted = desire(parse(given(**more), HOME), HOME, Owner("stack", "Peering", "installation"))
+
+    assert (wait, adopt) == (wanted.wait_for_acceptance, wanted.adopt)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"PeerVpcId": None, "PeerVpcTags": SOUGHT},
+        {"PeerAllowMultipathResilience": "false"},
+        {"Routes": {"AllRouteTables": "true", "DestinationSubnetIds": ["subnet-0a1b2c3d4e5f60718"]}},
+    ],
+    ids=["query", "option", "subnets"],
+)
+def test_reading_the_accepters_side_needs_a_role_too(more: dict[str, object]) -> None:
+    """With AutoAccept false that side is closed to us, unless something is asked of it, or read from it."""
+    raw = {"AutoAccept": "false", **more}
+
+    assert "is missing; give a role of 222222222222, the accepter's account" == about(
+        "PeerRoleArn", PeerOwnerId="222222222222", **raw
+    )
+    assert parse(given(**OTHER_ACCOUNT, **raw), HOME).manages_accepter
+
+
 ONE_SIDE = {"VpcPeeringConnectionId": "pcx-0a1b2c3d4e5f60718", "VpcId": None}
 
 
@@ -649,6 +740,36 @@ def test_one_side() -> None:
     assert (End("", "", ""), End(PEER_VPC, "111111111111", "us-east-1")) == desired.ends
     assert (Side.ACCEPTER, False, True) == (desired.lead, desired.requester.managed, desired.accepter.managed)
     assert not desired.shared_tags
+
+
+def test_one_side_in_the_account_of_its_role() -> None:
+    """Without PeerOwnerId the role tells the account, and PeerRegion the Region: the requester's tell nothing."""
+    raw = given(**ONE_SIDE, PeerRoleArn=PEER_ROLE, PeerRegion="eu-west-1", OwnerId="999999999999", Region="us-west-2")
+
+    assert (
+        End(PEER_VPC, "222222222222", "eu-west-1") == desire(parse(raw, HOME), HOME, Owner("s", "P", "i")).accepter.end
+    )
+
+
+def test_one_side_needs_no_requesters_vpc_but_its_own() -> None:
+    """VpcId is only checked there; PeerVpcId says whose side is ours."""
+    assert "is missing; give it or PeerVpcTags" == about("PeerVpcId", **ONE_SIDE, PeerVpcId=None)
+    assert parse(given(**ONE_SIDE, PeerVpcId=None, PeerVpcTags=SOUGHT), HOME).one_sided
+
+
+@pytest.mark.parametrize("written", ["pcx-1", "vpc-0a1b2c3d4e5f60718", "PCX-0a1b2c3d4e5f60718"])
+def test_no_connection_id(written: str) -> None:
+    """What is pasted from the console is nearly always right; what is not would be found nowhere."""
+    told = f"{written!r} is not a connection id like pcx-0a1b2c3d4e5f60718"
+
+    assert told == about("VpcPeeringConnectionId", VpcPeeringConnectionId=written)
+
+
+def test_one_side_is_told_without_contradiction() -> None:
+    """A property that must go is not asked to be completed by another one that must go too."""
+    text = "is of the requester's side, which VpcPeeringConnectionId leaves alone; use PeerExternalId"
+
+    assert text == about("ExternalId", **ONE_SIDE, ExternalId="an-external-id")
 
 
 def test_one_side_is_checked_where_it_is_known() -> None:

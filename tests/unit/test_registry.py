@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from handler.model import RouteRecord
 from handler.registry import MemoryRegistry, Registry
 from tests.unit.given import OWNER, PCX, STRANGER, key
@@ -41,11 +43,21 @@ def test_earlier_record_stays() -> None:
 
 
 def test_routes_of_one_connection_are_forgotten() -> None:
-    """The clean-up of the old connection of a replacement leaves the new one's."""
+    """The clean-up of the old connection of a replacement leaves the new one's, which is not to go back there."""
     registry = filled()
     registry.forget(OWNER, PCX)
 
-    assert (MOVED,) == registry.routes(OWNER)
+    assert (replace(MOVED, former=None),) == registry.routes(OWNER)
+
+
+def test_what_was_found_goes_back() -> None:
+    """A route that led to a connection before us is given back to it, though we have left it."""
+    registry = MemoryRegistry()
+    moved = replace(MOVED, former=PCX)
+    registry.remember(OWNER, [replace(FIRST, key=moved.key, former=None, found=True), moved])
+    registry.forget(OWNER, PCX)
+
+    assert (moved,) == registry.routes(OWNER)
 
 
 def test_single_routes_are_forgotten() -> None:

@@ -89,6 +89,17 @@ def test_a_selector_that_matches_nothing(rule: RouteRule, cause: str) -> None:
     assert told == refusals(rule, world()) == refusals(also, world())
 
 
+def test_the_accepters_rule_is_named_as_such() -> None:
+    """Both sides have the same keys: the message says whose, and in which VPC was looked."""
+    rule = RouteRule(subnet_ids=("subnet-app",), route_table_tags=(("Tier", "app"),), main_route_table=True)
+    where = "of vpc-spoke (eu-west-1, 222222222222)."
+
+    assert [
+        f"PeerRoutes.RouteTableTags match no table {where}",
+        f"PeerRoutes.SubnetIds: subnet-app is no subnet {where}",
+    ] == [refusal.cause for refusal in plan(desired(peer_routes=rule), world()).refusals]
+
+
 def test_a_selector_that_matches_nothing_is_no_matter_at_delete() -> None:
     """A tag that was taken off since must not keep a stack from going."""
     gone = desired(routes=RouteRule(subnet_tags=(("Use", "none"),)), present=False, connection_id="pcx-ours")

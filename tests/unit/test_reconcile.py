@@ -1,0 +1,101 @@
+"""What a run remembers of routes that were there before it, where it sees them only half way."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from handler.clock import Deadline
+from handler.model import (
+    Connection,
+    Desired,
+    End,
+    PrefixList,
+    RouteKey,
+    RouteRecord,
+    RouteTable,
+    Side,
+    Status,
+    Subnet,
+    Vpc,
+)
+from handler.progress import Progress
+from handler.reconcile import Reconciler
+from handler.registry import MemoryRegistry
+from tests.harness import VirtualTime
+from tests.unit.given import ALL, BLOCK, BLOCKS, ENDS, OWNER, PCX, PEER_BLOCKS, desired, peer_key, table, to
+
+
+@dataclass
+class Ec2:
+    """The accepter's side of somebody's request, which shows the requester's blocks once it is active."""
+
+    seen: Connection
+    tables: tuple[RouteTable, ...]
+    made: list[RouteKey] = field(default_factory=list)
+
+    def vpc(self, vpc_id: str) -> Vpc:
+        """Return our VPC."""
+        return Vpc(vpc_id, ENDS[1].account, PEER_BLOCKS, "spoke")
+
+    def route_tables(self, _vpc_id: str) -> tuple[RouteTable, ...]:
+        """Return its tables."""
+        return self.tables
+
+    def subnets(self, _vpc_id: str) -> tuple[Subnet, ...]:
+        """Return no subnets."""
+        return ()
+
+    def prefix_lists(self, _ids: object) -> tuple[PrefixList, ...]:
+        """Return no lists."""
+        return ()
+
+    def connections_of(self, _vpc_id: str) -> tuple[Connection, ...]:
+        """Return the one connection that there is."""
+        return (self.seen,)
+
+    def connection(self, _connection_id: str) -> Connection:
+        """Return it again."""
+        return self.seen
+
+    def live_among(self, connection_ids: frozenset[str]) -> frozenset[str]:
+        """Tell that all of them live."""
+        return connection_ids
+
+    def accept_connection(self, _connection_id: str) -> None:
+        """Accept it: from now on it shows the blocks."""
+        blocks = {Side.REQUESTER: BLOCKS, Side.ACCEPTER: PEER_BLOCKS}
+        self.seen = replace(self.seen, status=Status.ACTIVE, cidr_blocks=blocks)
+
+    def wait(self, _waiter: str, _connection_id: str) -> Connection:
+        """Return it at once."""
+        return self.seen
+
+    def create_route(self, route: RouteKey, _connection_id: str) -> None:
+        """Take note of a route."""
+        self.made.append(route)
+
+
+def one_side() -> Desired:
+    """Return what manages the accepter's side of somebody's request."""
+    wanted = desired(ends=(End("", "", ""), ENDS[1]), foreign_id=PCX)
+    return replace(
+        wanted,
+        requester=replace(wanted.requester, managed=False),
+        accepter=replace(wanted.accepter, routes=ALL),
+    )
+
+
+def test_found_routes_of_a_request_that_is_accepted() -> None:
+    """Its blocks, and so the routes that are asked for, are known only then: what led there before is still found."""
+    request = Connection(PCX, Status.PENDING_ACCEPTANCE, *ENDS, tags={"Name": "theirs"})
+    before = table(to(PCX, BLOCK, blackhole=True), table_id="rtb-before")
+    ec2 = Ec2(request, (before, table(table_id="rtb-new")))
+    sides: dict[Side, Any] = {Side.ACCEPTER: ec2}
+    registry, time = MemoryRegistry(), VirtualTime()
+
+    Reconciler(sides, registry, Deadline(time.clock, 900), Progress("none")).reconcile(one_side())
+
+    assert [peer_key(table_id="rtb-new")] == ec2.made
+    assert {
+        RouteRecord(peer_key(table_id="rtb-before"), PCX, found=True),
+        RouteRecord(peer_key(table_id="rtb-new"), PCX),
+    } == set(registry.routes(OWNER))
