@@ -18,6 +18,7 @@ from local.cloudformation.custom_resource import CustomResources
 from local.cloudformation.journal import Journal
 from local.cloudformation.response import ResponseServer
 from local.cloudformation.rollback import Rollbacks
+from local.cloudformation.side_by_side import SideBySide
 
 
 def main() -> None:
@@ -28,8 +29,9 @@ def main() -> None:
     responses = ResponseServer(arguments.directory / "server.pem", journal)
     responses.start()
     rollbacks = Rollbacks()
-    rollbacks.install()
-    ministack.invoke_custom_resource = CustomResources(responses, journal, rollbacks.failed).invoke
+    side_by_side = SideBySide(CustomResources(responses, journal, rollbacks.failed))
+    rollbacks.install(side_by_side.finish)
+    ministack.invoke_custom_resource = side_by_side.invoke
     native.install()
     functions.install(arguments.python, arguments.directory / "logs", journal)
     config = Config()

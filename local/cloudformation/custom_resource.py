@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ministack.core.responses import get_region, new_uuid
+from ministack.core.responses import get_region, new_uuid, now_iso
 from ministack.services import lambda_svc
 from ministack.services.cloudformation.custom_resource import _normalise_resource_properties as stringified
 
@@ -79,6 +79,23 @@ class CustomResources:
         except ResourceFailedError as failure:
             self.on_failure(stack_name, event, failure)
             raise
+
+
+def is_custom(resource_type: str) -> bool:
+    """Tell whether resources of this type are made by a function."""
+    return resource_type.startswith("Custom::") or resource_type == "AWS::CloudFormation::CustomResource"
+
+
+def made_in_vain(resource_type: str, physical_id: str, properties: Properties) -> dict[str, Any]:
+    """Return MiniStack's record of a resource that its stack is to delete, since its creation came to nothing."""
+    return {
+        "PhysicalResourceId": physical_id,
+        "ResourceType": resource_type,
+        "ResourceStatus": "CREATE_FAILED",
+        "Properties": properties,
+        "Attributes": {},
+        "Timestamp": now_iso(),
+    }
 
 
 def _function(service_token: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What CloudFormation does after a custom resource has failed, and MiniStack does not.
 
 - A failed Create is followed by a Delete, with the id of the FAILED response, or with an invented one.
+- So are the other Creates that are under way, once they have ended.
 - A rollback sends Update with the id that the resource has by now; when the answer carries another id, the one that
   was sent is deleted.
 - A stack whose template says `Metadata: {RollbackOfReplacement: Update}` rolls a successful replacement back that way
@@ -9,19 +10,15 @@
 
 # ruff: noqa: SLF001 - MiniStack has no public seams
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 from ministack.core.concurrency import run_reentrant
-from ministack.core.responses import now_iso
 from ministack.services.cloudformation import _stacks, handlers, stacks
 
-from local.cloudformation.custom_resource import Event, ResourceFailedError
+from local.cloudformation.custom_resource import Event, ResourceFailedError, is_custom, made_in_vain
 
 Record = dict[str, Any]
-
-
-def _is_custom(resource_type: str) -> bool:
-    return resource_type.startswith("Custom::") or resource_type == "AWS::CloudFormation::CustomResource"
 
 
 class Rollbacks:
@@ -32,8 +29,9 @@ class Rollbacks:
         self._roll_back = stacks._roll_back_operation
         self._revert = stacks._revert_update
 
-    def install(self) -> None:
-        """Take the place of MiniStack's two functions."""
+    def install(self, finish: Callable[[str, str], list[str]]) -> None:
+        """Take the place of MiniStack's two functions; `finish` is `SideBySide.finish`."""
+        self._finish = finish
         stacks._revert_update = self.revert
         stacks._roll_back_operation = handlers._roll_back_operation = self.roll_back
 
@@ -42,15 +40,8 @@ class Rollbacks:
         stack_id, logical_id = event["StackId"], event["LogicalResourceId"]
         if event["RequestType"] == "Create":
             invented = f"{stack_name}-{logical_id}-{secrets.token_hex(6).upper()}"
-            _stacks[stack_name]["_resources"][logical_id] = {
-                "PhysicalResourceId": failure.physical_id or invented,
-                "ResourceType": event["ResourceType"],
-                "ResourceStatus": "CREATE_FAILED",
-                "LogicalResourceId": logical_id,
-                "Properties": event["ResourceProperties"],
-                "Attributes": {},
-                "Timestamp": now_iso(),
-            }
+            made = made_in_vain(event["ResourceType"], failure.physical_id or invented, event["ResourceProperties"])
+            _stacks[stack_name]["_resources"][logical_id] = {**made, "LogicalResourceId": logical_id}
         elif event["RequestType"] == "Update" and failure.physical_id:
             self._moved[stack_id, logical_id] = failure.physical_id
 
@@ -61,13 +52,14 @@ class Rollbacks:
         failed = operation["failed_logical_id"]
         if failed in stack["_resources"] and operation["failed_update"] is None:
             operation["created"].append(failed)
+        operation["created"] += await run_reentrant(self._finish, stack_name, stack_id)
         if operation["template"].get("Metadata", {}).get("RollbackOfReplacement") == "Update":
             self._revert_replacements(stack_id, stack["_resources"], operation)
         await self._roll_back(stack_name, stack_id, stack, operation, reason_override)
 
     def _revert_replacements(self, stack_id: str, resources: dict[str, Record], operation: Record) -> None:
         previous = operation["previous_stack"]["_resources"]
-        for logical_id in filter(lambda name: _is_custom(resources[name]["ResourceType"]), operation["replaced_ids"]):
+        for logical_id in filter(lambda name: is_custom(resources[name]["ResourceType"]), operation["replaced_ids"]):
             self._moved[stack_id, logical_id] = resources[logical_id]["PhysicalResourceId"]
             resources[logical_id]["PhysicalResourceId"] = previous[logical_id]["PhysicalResourceId"]
         operation["replaced_ids"] = [name for name in operation["replaced_ids"] if (stack_id, name) not in self._moved]
@@ -90,7 +82,7 @@ class Rollbacks:
         record["PhysicalResourceId"] = sent
         resource = (stack_id, stack_name, logical_id, resource_type)
         await self._revert(*resource, sent, applied, previous, attributes, record)
-        if record["PhysicalResourceId"] != sent and _is_custom(resource_type):
+        if record["PhysicalResourceId"] != sent and is_custom(resource_type):
             await _clean_up(resource, sent, applied)
 
 

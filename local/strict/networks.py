@@ -7,6 +7,7 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.managed_prefixes import ManagedPrefixList
+from moto.ec2.models.subnets import Subnet
 from moto.ec2.responses.subnets import Subnets
 from moto.ec2.responses.vpcs import VPCs
 
@@ -55,6 +56,21 @@ def _of_prefix_list(shown: Mapping[str, Any], name: str) -> Iterable[str]:
     return [shown[known[name]]] if tags is None else tags
 
 
+class _ShownSubnet:
+    """A subnet in answers: moto shows the state of an IPv6 block within another state."""
+
+    def __init__(self, subnet: Subnet) -> None:
+        self._subnet = subnet
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any of moto's attributes
+        return getattr(self._subnet, name)
+
+    @property
+    def ipv6_cidr_block_association_set(self) -> list[dict[str, Any]]:
+        shown = self._subnet.ipv6_cidr_block_association_set
+        return [{**block, "ipv6CidrBlockState": {"State": "associated"}} for block in shown]
+
+
 class NetworkApi(StrictApi, Subnets, VPCs):
     """What the peering needs of VPCs and subnets."""
 
@@ -81,7 +97,7 @@ class NetworkApi(StrictApi, Subnets, VPCs):
     def describe_subnets(self) -> ActionResult:
         """Filter, and answer in pages."""
         found = self.ec2_backend.describe_subnets(self._get_param("SubnetIds"))
-        return self._network_answer("Subnets", found)
+        return self._network_answer("Subnets", list(map(_ShownSubnet, found)))
 
     def describe_managed_prefix_lists(self) -> ActionResult:
         """Filter, and answer in pages."""

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -95,6 +96,14 @@ class Installed:
         """Return the ids of the connections in the VPC's account and Region that have not ended."""
         found = self.ec2(vpc).describe_vpc_peering_connections()["VpcPeeringConnections"]
         return [c["VpcPeeringConnectionId"] for c in found if c["Status"]["Code"] != "deleted"]
+
+    def settle(self) -> None:
+        """Wait until every invocation is over: the next one then runs where the first one ran, with its record.
+
+        A stack goes on before its function ends, and while that is busy another environment takes the next request.
+        """
+        while not all(entry["attempts"] for entry in self.aws.events):
+            time.sleep(stacks.POLL_SECONDS)
 
     @contextmanager
     def counted(self) -> Iterator[list[Call]]:

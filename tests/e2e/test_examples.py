@@ -184,6 +184,7 @@ def test_adoption(lab: Installed) -> None:
     assert {"PeeringId": connection_id, "RouteCount": "2", "PeerRouteCount": "2"} == stack.outputs
     assert lab.routes(vpc) == routes_to(vpc, peer, connection_id)
     assert lab.routes(peer) == routes_to(peer, vpc, connection_id)
+    lab.settle()
     assert stack.delete() == "DELETE_COMPLETE"
     assert lab.live(vpc) == [connection_id]
     assert lab.routes(vpc) == {main: {"10.8.0.0/16": connection_id}, other: {}}

@@ -128,10 +128,13 @@ def test_from_terraform(lab: Installed, terraformed: tuple[Vpc, Vpc, str]) -> No
     stack = lab.stack()
 
     with never_cut(lab, vpc, peer) as calls:
+        lab.settle()
         assert stack.deploy(lab.properties(vpc, peer, OnExistingConnection="Adopt", **dns)) == "CREATE_COMPLETE"
         assert stack.connection_id == pcx
         added = lab.ec2(vpc).create_route_table(VpcId=vpc.id)["RouteTable"]["RouteTableId"]
+        lab.settle()
         assert stack.deploy(lab.properties(vpc, peer, OnExistingConnection="Fail", **dns)) == "UPDATE_COMPLETE"
+        lab.settle()
         assert lab.routes(vpc)[added] == {"10.8.0.0/16": pcx}
         assert stack.delete() == "DELETE_COMPLETE"
 

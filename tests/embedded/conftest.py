@@ -40,9 +40,21 @@ class Stack:
     function: dict[str, Any] = field(default_factory=function)
     metadata: dict[str, str] = field(default_factory=dict)
 
-    def deploy(self, *, then: dict[str, Any] | None = None, outputs: tuple[str, ...] = (), **properties: object) -> str:
-        """Deploy with these properties of `Toy`; `then` are those of `Last`, another one that depends on it."""
+    def deploy(
+        self,
+        *,
+        then: dict[str, Any] | None = None,
+        beside: dict[str, Any] | None = None,
+        outputs: tuple[str, ...] = (),
+        **properties: object,
+    ) -> str:
+        """Deploy with these properties of `Toy`.
+
+        `then` are those of `Last`, another one that depends on it, and `beside` those of `Beside`, one that does not.
+        """
         resources = {"Function": self.function, "Toy": _toy(properties)}
+        if beside is not None:
+            resources["Beside"] = _toy(beside)
         if then is not None:
             resources["Last"] = {"DependsOn": "Toy", **_toy(then)}
         values = {name: {"Value": {"Fn::GetAtt": ["Toy", name]}} for name in outputs}

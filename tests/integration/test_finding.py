@@ -144,6 +144,20 @@ def test_destinations(world: World, pair: tuple[Vpc, Vpc]) -> None:
     assert {} == routed(world, vpc) == routed(world, peer)
 
 
+def test_a_subnet_with_ipv6(world: World) -> None:
+    """Both blocks of a subnet are destinations, each in its own address family."""
+    vpc = world.vpc("app", "10.0.0.0/16", ipv6=True)
+    peer = world.peer_vpc("data", "10.8.0.0/16", ipv6=True)
+    block = peer.cidr_blocks[-1].replace("/56", "/64")
+    ec2 = world.ec2(peer)
+    subnet = ec2.create_subnet(VpcId=peer.id, CidrBlock="10.8.9.0/28", Ipv6CidrBlock=block)["Subnet"]["SubnetId"]
+    rules = {"Routes": {"MainRouteTable": "true", "DestinationSubnetIds": [subnet]}}
+
+    assert "SUCCESS" == world.stack().create(world.properties(vpc, peer, **rules))["Status"]
+
+    assert {0: sorted(["10.8.9.0/28", block])} == {t: sorted(b) for t, b in routed(world, vpc).items()}
+
+
 def test_a_prefix_list_that_is_in_the_way(world: World, pair: tuple[Vpc, Vpc]) -> None:
     """A list is a destination as every other: a conflict names it, and Replace gives it back."""
     vpc, _ = pair

@@ -210,9 +210,11 @@ def test_make_before_break(case: tuple[Desired, Observed]) -> None:
 @law
 @given(cases())
 def test_foreign_pair_is_left_alone(case: tuple[Desired, Observed]) -> None:
-    """Somebody else's living connection of the pair always refuses a Create, whatever else is there."""
+    """Somebody else's living connection refuses a Create, unless ours is active: then nobody can accept theirs."""
     desired, observed = replace(case[0], adopt=False), case[1]
     foreign = Connection(FOREIGN, Status.PENDING_ACCEPTANCE, *desired.ends)
     crowded = observed.with_side(Side.REQUESTER, connections=(*observed.view(Side.REQUESTER).connections, foreign))
 
-    assert any(FOREIGN in refusal.cause for refusal in plan(desired, crowded).refusals)
+    ours = (c for c in observed.view(Side.REQUESTER).connections if desired.owns(c) and c.ends == desired.ends)
+    established = any(c.status is Status.ACTIVE for c in ours)
+    assert established is not any(FOREIGN in refusal.cause for refusal in plan(desired, crowded).refusals)

@@ -172,6 +172,17 @@ def test_prefix_list_duplicate_is_refused(lab: Lab) -> None:
         ec2.create_route(**route)
 
 
+def test_a_subnet_shows_its_ipv6_block(lab: Lab) -> None:
+    """Moto shows the state within a state, so that no block is ever associated."""
+    vpc = lab.vpc(ipv6=True)
+    block = vpc.cidr_blocks[-1].replace("/56", "/64")
+    ec2 = lab.ec2(vpc)
+    subnet = ec2.create_subnet(VpcId=vpc.id, CidrBlock="10.0.0.0/28", Ipv6CidrBlock=block)["Subnet"]["SubnetId"]
+    (shown,) = ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": [subnet]}])["Subnets"]
+    (association,) = shown["Ipv6CidrBlockAssociationSet"]
+    assert (block, "associated") == (association["Ipv6CidrBlock"], association["Ipv6CidrBlockState"]["State"])
+
+
 def test_route_state_is_a_filter(lab: Lab) -> None:
     """Moto answers 500."""
     requester, accepter = lab.ends()
