@@ -172,7 +172,7 @@ def test_the_accepter_accepts_only_from_the_requesters_account(load: Callable[[s
 @pytest.mark.parametrize("policy", [FUNCTION_ROLE, ACCEPTER_ROLE], ids=["function", "accepter"])
 @pytest.mark.parametrize("action", ["ec2:CreateTags", "ec2:ModifyVpcPeeringConnectionOptions"])
 def test_the_role_serves_either_end(load: Callable[[str], Template], policy: tuple[str, str], action: str) -> None:
-    """Of an adopted connection the peer's account may be the requester to EC2: its tags and option are set there too."""
+    """Of an adopted connection the peer may be the requester to EC2: its tags and option are set there too."""
     path, logical_id = policy
     own = {"Fn::Sub": VPC}
     found = [
