@@ -127,6 +127,7 @@ class EmbeddedAws:
         """Return all that MiniStack and, through it, the functions see: nothing of this process's environment."""
         return {
             **self._endpoints(),
+            "ALLOWED_RESPONSE_HOSTS": "127.0.0.1",
             "AWS_SECRET_ACCESS_KEY": "embedded",
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": self.url.rpartition(":")[2],

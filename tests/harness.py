@@ -17,7 +17,7 @@ import trustme
 from handler.cfn import PeeringResource
 from handler.clock import Clock
 from handler.lifecycle import Lifecycle
-from handler.registry import MemoryRegistry
+from handler.registry import MemoryStore, Registry, Store
 from handler.sessions import Sessions
 from local.strict import Call, StrictAws
 from local.world import Vpc, client, make_role, make_vpc, routes
@@ -61,7 +61,7 @@ class VirtualTime:
     @property
     def clock(self) -> Clock:
         """The handler's view of it."""
-        return Clock(self.now, self.sleep)
+        return Clock(self.now, self.sleep, self.now)
 
 
 @dataclass
@@ -152,6 +152,7 @@ class World:
     bucket: ResponseBucket
     topology: Topology
     time: VirtualTime
+    store: Store = field(default_factory=MemoryStore)
     count: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
@@ -186,10 +187,10 @@ class World:
         """Return a stack with one resource, served by a function whose sandbox it keeps."""
         return Stack(self, name, self.resource())
 
-    def resource(self) -> PeeringResource:
-        """Start a fresh sandbox of the function."""
-        lifecycle = Lifecycle(sessions(), MemoryRegistry(), "installation")
-        return PeeringResource(lifecycle, clock=self.time.clock)
+    def resource(self, store: Store | None = None) -> PeeringResource:
+        """Start a fresh sandbox of the function; without a store of its own it has that of all others."""
+        registry = Registry(store or self.store, self.time.clock)
+        return PeeringResource(Lifecycle(sessions(), "installation"), registry)
 
     def peer(self, vpc: Vpc, peer: Vpc, *, accept: bool = True, **more: Any) -> str:  # noqa: ANN401  # of EC2's call
         """Peer two VPCs by hand, as somebody who is not us, and return the id of the connection."""

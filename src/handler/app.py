@@ -7,16 +7,16 @@ from typing import Any
 import botocore.session
 
 from handler.cfn import LambdaContext, PeeringResource
+from handler.clock import Clock
 from handler.lifecycle import Lifecycle
-from handler.registry import MemoryRegistry
+from handler.registry import DynamoStore, MemoryStore, Registry
 from handler.sessions import Sessions
 
+session = botocore.session.get_session()
+table = os.environ.get("REGISTRY_TABLE")
 resource = PeeringResource(
-    Lifecycle(
-        sessions=Sessions(botocore.session.get_session()),
-        registry=MemoryRegistry(),
-        managed_by=os.environ.get("MANAGED_BY", "vpc-peering"),
-    ),
+    Lifecycle(Sessions(session), managed_by=os.environ.get("MANAGED_BY", "vpc-peering")),
+    Registry(DynamoStore(session, table) if table else MemoryStore(), Clock()),
     local=bool(os.environ.get("AWS_SAM_LOCAL")),
 )
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004
 from botocore.parsers import ResponseParserError
 
@@ -23,13 +24,24 @@ from handler.errors import (
     ServiceLimitExceeded,
     Throttling,
 )
+from handler.parallel import WORKERS
 from handler.telemetry import logger
+
+CONFIG: Final = Config(
+    retries={"total_max_attempts": 1, "mode": "standard"},
+    connect_timeout=3,
+    read_timeout=10,
+    max_pool_connections=WORKERS,
+    user_agent_extra="custom-vpc-peering",
+)
+"""No retries by botocore: `call` repeats, since it knows the deadline. A call that hangs ends in the margin."""
 
 VISIBLE_WITHIN: Final = 60.0
 """Seconds for which EC2 may not find a connection that it has just created (terraform-provider-aws #30423)."""
 
 THROTTLED: Final = frozenset(
     {"requestlimitexceeded", "throttling", "throttlingexception", "toomanyrequestsexception", "concurrenttagaccess"}
+    | {"provisionedthroughputexceededexception"}
 )
 DENIED: Final = frozenset(
     {"unauthorizedoperation", "accessdenied", "accessdeniedexception", "authfailure", "optinrequired", "expiredtoken"}

@@ -10,12 +10,14 @@ from typing import Any, Final, Protocol
 
 from crhelper import CfnResource
 
-from handler.clock import Clock, Deadline
+from handler.clock import Deadline
 from handler.errors import InternalFailure, NotStabilized, PeeringError
-from handler.lifecycle import Lifecycle
+from handler.item import LeaseLost, Superseded
+from handler.lifecycle import Lifecycle, Run
 from handler.progress import Progress
+from handler.registry import MemoryStore, Registry
 from handler.request import Request
-from handler.response import ATTEMPTS, Undelivered, deliver, encode
+from handler.response import Undelivered, deliver, fitted
 from handler.telemetry import begin, logger, measure, strike
 
 MARGIN_SECONDS: Final = 15.0
@@ -38,10 +40,11 @@ class PeeringResource(CfnResource):
     # crhelper makes three clients for its polling unless it believes to run locally; polling is not used.
     _sam_local = property(lambda _self: True, lambda _self, _value: None)
 
-    def __init__(self, lifecycle: Lifecycle, *, clock: Clock | None = None, local: bool = False) -> None:
+    def __init__(self, lifecycle: Lifecycle, registry: Registry, *, local: bool = False) -> None:
         super().__init__(log_level="INFO", sleep_on_delete=0)
         self._lifecycle = lifecycle
-        self._clock = clock or Clock()
+        self._registry = registry
+        self._clock = registry.clock
         self._local = local
         self._latch = Lock()
         for register in (self.create, self.update, self.delete):
@@ -67,6 +70,7 @@ class PeeringResource(CfnResource):
             self._clock.now() - began,
             self._progress.changes,
             left_behind=self._progress.left_behind,
+            unregistered=self._unregistered,
             undelivered=self._undelivered is not None,
         )
         if self._undelivered and not self._local:
@@ -86,25 +90,44 @@ class PeeringResource(CfnResource):
             request_type=request.request_type,
             connection_id=request.connection_id or "",
         )
-        seconds = context.get_remaining_time_in_millis() / 1000
+        seconds = min(context.get_remaining_time_in_millis() / 1000, request.service_timeout)
         self._whole = Deadline(self._clock, seconds)
         self._deadline = Deadline(self._clock, seconds - min(MARGIN_SECONDS, seconds / 4))
         self._request = request
         self._progress = Progress(request.physical_resource_id or request.deterministic_id)
         self._failure: PeeringError | None = None
+        self._tenure = self._registry.tenure(request)
+        self._unregistered = False
         self._response: dict[str, Any] = {}
         self._undelivered: Undelivered | None = Undelivered("no response was sent")
 
     def _provide(self, _event: Mapping[str, Any], _context: LambdaContext) -> str:
         """Serve the request; crhelper answers SUCCESS with the id returned, or FAILED with the one set before."""
         try:
-            self._lifecycle.serve(self._request, self._deadline, self._progress)
+            self._begin_tenure()
+            if self._tenure.answer is None:
+                self._deadline.guard = self._tenure.check
+                self._lifecycle.serve(self._request, Run(self._deadline, self._progress, self._tenure))
         except PeeringError as failure:
             self._failure = failure
             raise
         finally:
             self.PhysicalResourceId = self._progress.physical_id
         return self._progress.physical_id
+
+    def _begin_tenure(self) -> None:
+        """Take hold of the resource. A Delete goes on without the registry: the owner tags tell what is ours."""
+        try:
+            self._tenure.begin(self._deadline)
+        except (Superseded, NotStabilized):
+            raise
+        except PeeringError as failure:
+            if self._request.request_type != "Delete":
+                raise
+            self._unregistered = True
+            logger.warning("the registry cannot be used; the owner tags alone tell what is ours", reason=failure.reason)
+            self._tenure = Registry(MemoryStore(), self._clock).tenure(self._request)
+            self._tenure.begin(self._deadline)
 
     def _send(self, status: str | None = None, reason: str = "", send_response: object = None) -> None:  # noqa: ARG002  # crhelper's
         """Answer once: the first answer stands, and nothing is changed after it.
@@ -115,15 +138,29 @@ class PeeringResource(CfnResource):
         with self._latch:
             if self._response:
                 return
-            self._response = self._compose(status or self.Status, reason or self.Reason)
             self._deadline.cancel()
+            self._response = fitted(self._compose(status or self.Status, reason or self.Reason))
+            try:
+                self._response = self._recorded()
+            except LeaseLost:
+                logger.warning("another invocation serves this request, and answers it")
+                self._undelivered = None
+                return
             logger.info("response", response=self._response)
             self._undelivered = self._deliver()
 
-    def _deliver(self) -> Undelivered | None:
-        attempts = 1 if self._local else ATTEMPTS
+    def _recorded(self) -> dict[str, Any]:
+        """Record the response before it is delivered, and return the one that the request has: its first."""
         try:
-            deliver(self._request.response_url, encode(self._response), self._whole, attempts=attempts)
+            return self._tenure.finish(self._response, self._whole)
+        except PeeringError as failure:
+            self._unregistered = True
+            logger.error("the response could not be recorded", reason=failure.reason)
+            return self._response
+
+    def _deliver(self) -> Undelivered | None:
+        try:
+            deliver(self._request.response_url, self._response, self._whole, once=self._local)
         except Undelivered as undelivered:
             logger.error(str(undelivered), response=self._response)  # its cause is in its text
             return undelivered

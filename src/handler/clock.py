@@ -10,10 +10,11 @@ from handler.errors import NotStabilized
 
 @dataclass(frozen=True)
 class Clock:
-    """A monotonic clock in seconds, and a way to sleep by it."""
+    """A monotonic clock in seconds, a way to sleep by it, and the seconds since 1970."""
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    wall: Callable[[], float] = time.time
 
 
 class Deadline:
@@ -23,6 +24,8 @@ class Deadline:
         self.clock = clock
         self._ends = clock.now() + seconds
         self._whole = whole
+        self.guard: Callable[[], None] = lambda: None
+        """Called by every check of this and of its parts: may raise where the work must end for another reason."""
 
     @property
     def remaining(self) -> float:
@@ -43,9 +46,12 @@ class Deadline:
         return Deadline(self.clock, seconds, self)
 
     def check(self, doing: str) -> None:
-        """Raise `NotStabilized` when the time is over."""
+        """Raise `NotStabilized` when the time is over, or whatever the guard raises."""
         if self.remaining <= 0:
             raise _out_of_time(doing)
+        self.guard()
+        if self._whole is not None:
+            self._whole.check(doing)
 
     def pause(self, seconds: float, doing: str) -> None:
         """Sleep; raise `NotStabilized` at once if the deadline comes first."""

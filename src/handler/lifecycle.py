@@ -9,6 +9,7 @@ from handler.desire import desire
 from handler.ec2 import Ec2
 from handler.errors import AccessDenied, InvalidRequest, PeeringError
 from handler.find import find
+from handler.item import Superseded
 from handler.model import REPLACES, Desired, Owner, Side
 from handler.observe import Sides
 from handler.parallel import run
@@ -16,7 +17,7 @@ from handler.parsing import parse, salvage
 from handler.progress import Progress
 from handler.properties import Home, Properties
 from handler.reconcile import Outcome, Reconciler
-from handler.registry import Registry
+from handler.registry import Tenure
 from handler.request import Request
 from handler.sessions import Access, Sessions, session_name
 from handler.telemetry import logger
@@ -26,15 +27,27 @@ UNDO_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True)
+class Run:
+    """One invocation: the time that it has, what becomes of its request, and its hold on the resource."""
+
+    deadline: Deadline
+    progress: Progress
+    tenure: Tenure
+
+    def reconciler(self, sides: Sides) -> Reconciler:
+        """Return what acts on some sides."""
+        return Reconciler(sides, self.tenure, self.deadline, self.progress)
+
+
+@dataclass(frozen=True)
 class Lifecycle:
     """Serves requests: opens the sides, and reconciles."""
 
     sessions: Sessions
-    registry: Registry
     managed_by: str
 
-    def serve(self, request: Request, deadline: Deadline, progress: Progress) -> None:
-        """Serve a request. What is reached is written into `progress`.
+    def serve(self, request: Request, run: Run) -> None:
+        """Serve a request. What is reached is written into the run's progress.
 
         Raises:
             PeeringError: what the FAILED response shall say.
@@ -44,28 +57,26 @@ class Lifecycle:
         home = Home(request.account, region, partition, self.sessions.regions(partition))
         owner = Owner(request.stack_id, request.logical_resource_id, self.managed_by)
         if request.request_type == "Delete":
-            self._delete(request, home, owner, deadline, progress)
+            self._delete(request, home, owner, run)
         else:
-            self._create_or_update(request, home, owner, deadline, progress)
+            self._create_or_update(request, home, owner, run)
 
-    def _create_or_update(
-        self, request: Request, home: Home, owner: Owner, deadline: Deadline, progress: Progress
-    ) -> None:
+    def _create_or_update(self, request: Request, home: Home, owner: Owner, run: Run) -> None:
         properties = parse(request.resource_properties, home)
         desired = desire(properties, home, owner)
         if request.request_type == "Create":
-            sides, desired = self._reach(properties, desired, deadline)
-            progress.reached(Reconciler(sides, self.registry, deadline, progress).reconcile(desired))
+            sides, desired = self._reach(properties, desired, run.deadline)
+            run.progress.reached(run.reconciler(sides).reconcile(desired))
             return
         old_properties = salvage(request.old_resource_properties, home)
         previous = desire(old_properties, home, owner)
         desired = replace(desired, previous=previous, connection_id=request.connection_id)
         # What the old properties made on the accepter's side is taken back, though nothing new is asked there.
         remains = previous.accepter.managed and properties.reaches_accepter(home)
-        sides, desired = self._reach(properties, desired, deadline, remains=remains)
-        self._remove_remnant(old_properties, desired, deadline, progress)
-        reconciler = Reconciler(sides, self.registry, deadline, progress)
-        progress.reached(_reconcile_or_undo(reconciler, desired, request, progress))
+        sides, desired = self._reach(properties, desired, run.deadline, remains=remains)
+        self._remove_remnant(old_properties, desired, run)
+        reconciler = run.reconciler(sides)
+        run.progress.reached(_reconcile_or_undo(reconciler, desired, request, run.progress))
 
     def _reach(
         self, properties: Properties, desired: Desired, deadline: Deadline, *, remains: bool = False
@@ -81,9 +92,7 @@ class Lifecycle:
             desired = replace(desired, accepter=replace(desired.accepter, managed=managed.managed))
         return {side: ec2 for side, ec2 in sides.items() if desired.side(side).managed}, desired
 
-    def _remove_remnant(
-        self, old_properties: Properties, desired: Desired, deadline: Deadline, progress: Progress
-    ) -> None:
+    def _remove_remnant(self, old_properties: Properties, desired: Desired, run: Run) -> None:
         """Remove what a replacement left that failed and could not be taken back.
 
         The rollback then comes as an Update from the pair that failed, still with the id that was to be replaced. A
@@ -96,7 +105,7 @@ class Lifecycle:
             return
         access = Access("", previous.requester.end, old_properties.role_arn, old_properties.external_id)
         try:
-            requester = self.sessions.open(access, _session_name(desired.owner), deadline)
+            requester = self.sessions.open(access, _session_name(desired.owner), run.deadline)
             between = requester.connections_between([end.vpc_id for end in previous.ends])
         except AccessDenied as failure:
             logger.warning("the old role cannot look for a failed replacement", reason=failure.reason)
@@ -106,10 +115,10 @@ class Lifecycle:
             if named and previous.owns(connection.facing(previous.ends)):
                 logger.warning("a failed replacement is taken back", new_connection_id=connection.connection_id)
                 doomed = replace(previous, present=False, connection_id=connection.connection_id)
-                sides = self._open(old_properties, doomed, deadline)
-                Reconciler(sides, self.registry, deadline, progress).reconcile(doomed)
+                sides = self._open(old_properties, doomed, run.deadline)
+                run.reconciler(sides).reconcile(doomed)
 
-    def _delete(self, request: Request, home: Home, owner: Owner, deadline: Deadline, progress: Progress) -> None:
+    def _delete(self, request: Request, home: Home, owner: Owner, run: Run) -> None:
         properties = salvage(request.resource_properties, home)
         desired = desire(properties, home, owner, present=False)
         desired = replace(desired, connection_id=request.connection_id)
@@ -121,21 +130,21 @@ class Lifecycle:
                 f"{request.connection_id} cannot be proven ours without VpcId and PeerVpcId.",
                 "Retain the resource in the stack and delete the connection by hand.",
             )
-        progress.found = request.connection_id is not None
+        run.progress.found = request.connection_id is not None
         try:
-            sides, desired = self._reach(properties, desired, deadline)
+            sides, desired = self._reach(properties, desired, run.deadline)
             if not all(desired.side(side).end.vpc_id for side in sides):
                 logger.info("nothing to delete: the connection is gone, and its VPCs are not to be found")
                 return
-            outcome = Reconciler(sides, self.registry, deadline, progress).reconcile(desired)
+            outcome = run.reconciler(sides).reconcile(desired)
         except AccessDenied as failure:
-            if progress.found:
+            if run.progress.found:
                 raise
             # The Delete that follows a Create which was refused for the same reason must not block the rollback.
             logger.warning("no connection is known, and none can be looked for", reason=failure.reason)
-            progress.left_behind = True
+            run.progress.left_behind = True
             return
-        progress.removed(desired, outcome)
+        run.progress.removed(desired, outcome)
 
     def _open(self, properties: Properties, desired: Desired, deadline: Deadline) -> dict[Side, Ec2]:
         """Open the sides of which, or from which, something is asked, at once. Delete goes on without the other one."""
@@ -172,6 +181,8 @@ def _reconcile_or_undo(reconciler: Reconciler, desired: Desired, request: Reques
     undo_seconds = min(UNDO_SECONDS, reconciler.deadline.remaining / 4)
     try:
         return reconciler.until(reconciler.deadline.earlier(undo_seconds)).reconcile(desired)
+    except Superseded:
+        raise  # the later request takes it back
     except PeeringError:
         if progress.new:
             _undo(reconciler, replace(desired, present=False, previous=None, connection_id=progress.physical_id))

@@ -25,7 +25,7 @@ from handler.observe import Sides, observe, with_quotas
 from handler.parallel import run
 from handler.plan import Plan, plan
 from handler.preflight import near_limits
-from handler.registry import Registry
+from handler.registry import Tenure
 from handler.rules import rule_of
 from handler.settings import plan_settings
 
@@ -70,7 +70,7 @@ class Reconciler:
     """Brings one resource to its desired state, within a deadline."""
 
     sides: Sides
-    registry: Registry
+    tenure: Tenure
     deadline: Deadline
     witness: Witness
 
@@ -86,7 +86,7 @@ class Reconciler:
             PeeringError: a refusal, before anything was written; or the failure of a call or of a wait.
 
         """
-        observed = observe(desired, self.sides, self.registry.routes(desired.owner))
+        observed = observe(desired, self.sides, self.tenure.records)
         desired = desired.completed(observed.view(desired.lead).connection(desired.foreign_id))
         planned = plan(desired, observed)
         if desired.preflight and (asked := near_limits(observed, planned.changes)):
@@ -103,28 +103,28 @@ class Reconciler:
         if planned.connection and desired.owns(planned.connection):
             anew = desired.foreign_id is not None and desired.foreign_id != desired.connection_id
             self.witness.identified(planned.connection.connection_id, new=anew)
-        self._remember_found(desired, planned)
+        self._remember_found(planned)
         if established or (planned.active and planned.connection and planned.connection.status is not Status.ACTIVE):
             views = self._establish(desired, planned)
             observed = self._look_again(desired, observed, planned, views)
             planned = plan(desired, observed)
             planned.raise_if_unsafe()
-            self._remember_found(desired, planned)
+            self._remember_found(planned)
         connection = planned.connection
         if connection is None:
             raise _ended_meanwhile(desired)
         made, broken = planned.of(Stage.MAKE), planned.of(Stage.BREAK)
-        self._apply_routes_and_settings(desired, connection, made, broken)
+        self._apply_routes_and_settings(connection, made, broken)
         if any(isinstance(change, ModifyOptions | TagConnection | UntagConnection) for change in (*made, *broken)):
             observed = self._read_back(desired, observed, planned)
         seen = observed.view(desired.lead).connection(connection.connection_id)
         return Outcome(seen, observed, planned)
 
-    def _remember_found(self, desired: Desired, planned: Plan) -> None:
+    def _remember_found(self, planned: Plan) -> None:
         """Record the routes that were there before the connection became ours: they are not for us to remove."""
         if planned.connection:
             found = [RouteRecord(key, planned.connection.connection_id, found=True) for key in planned.found]
-            self.registry.remember(desired.owner, found)
+            self.tenure.remember(found)
 
     def _establish(self, desired: Desired, planned: Plan) -> dict[Side, Connection | None]:
         """Request, adopt and accept the connection as planned, and wait until each side sees what is to be seen."""
@@ -224,12 +224,12 @@ class Reconciler:
         return _with_connections(desired, observed, views)
 
     def _apply_routes_and_settings(
-        self, desired: Desired, connection: Connection, made: tuple[Change, ...], broken: tuple[Change, ...]
+        self, connection: Connection, made: tuple[Change, ...], broken: tuple[Change, ...]
     ) -> None:
-        self.registry.remember(desired.owner, written_ahead(made, connection.connection_id))
+        self.tenure.remember(written_ahead(made, connection.connection_id))
         apply(made, self.sides, connection.connection_id, self.witness.applied)
         apply(broken, self.sides, connection.connection_id, self.witness.applied)
-        self.registry.forget(desired.owner, connection.connection_id, taken_off((*made, *broken)))
+        self.tenure.forget(connection.connection_id, taken_off((*made, *broken)))
 
     def _read_back(self, desired: Desired, observed: Observed, planned: Plan) -> Observed:
         """Read until options and tags show as they were set: EC2 is eventually consistent here."""
@@ -259,7 +259,7 @@ class Reconciler:
         apply(planned.of(Stage.DELETE), self.sides, connection_id, self.witness.applied)
         if planned.connection and not desired.keeps(planned.connection):
             self.sides[Side.REQUESTER].wait("ConnectionDeleted", connection_id)
-        self.registry.forget(desired.owner, connection_id)
+        self.tenure.forget(connection_id)
         return Outcome(None, observed, planned, refused=next(filter(None, refused), None))
 
     def _take_off(

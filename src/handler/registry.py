@@ -1,63 +1,285 @@
-"""The function's memory of the routes that it made, written before each is made.
+"""The registry: one DynamoDB table, the function's only memory. The only calls to DynamoDB.
 
-The interface has its place for a table that outlives the process. This version keeps the records in the process: a new
-one knows a route of ours by the properties and by its target alone.
+All writes are conditional on the revision that was read; what they mean is decided in `item`, which is pure.
 """
 
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from threading import Lock
-from typing import Protocol
+from typing import Any, Final, Protocol
+from uuid import uuid4
 
-from handler.model import Owner, RouteKey, RouteRecord
+import botocore.session
+
+from handler.calls import CONFIG, Place, call
+from handler.clock import Clock, Deadline, backoff
+from handler.errors import InternalFailure, InvalidRequest, PeeringError
+from handler.item import Answer, Claim, Item, Superseded, admitted, answered, forgotten, held, remembered, unpacked
+from handler.model import RouteKey, RouteRecord
+from handler.request import Request
+from handler.telemetry import logger
+
+REACHED_WITHIN: Final = 20.0
+"""Seconds that the table may take; a Create fails then, before anything is made."""
+
+RENEWED_EVERY: Final = 5.0
+"""Seconds after which the next call to AWS renews the lease, and learns whether a newer request waits."""
+
+LOST_WITHIN: Final = 30
+"""Seconds before the end of a lease from which on the work stops where it cannot be renewed."""
+
+VERSION: Final = 1
+
+Key = tuple[str, str]
+"""Stack id and logical id."""
 
 
-class Registry(Protocol):
-    """What every registry can do, for one resource at a time."""
+@dataclass(frozen=True)
+class Revision:
+    """An item as it was written; `name` is that of the writing."""
 
-    def routes(self, owner: Owner) -> tuple[RouteRecord, ...]:
-        """Return the recorded routes of a resource, of all its connections."""
-
-    def remember(self, owner: Owner, records: Collection[RouteRecord]) -> None:
-        """Record routes that are about to be made; an earlier record of the same route and connection stays."""
-
-    def forget(self, owner: Owner, connection_id: str, keys: Collection[RouteKey] | None = None) -> None:
-        """Drop the records of routes that were taken off a connection.
-
-        Without keys, of all of them: then the connection is left, and is no former target any more but of found routes.
-        """
+    name: str
+    item: Item
 
 
-class MemoryRegistry:
-    """A registry that lives as long as the process."""
+class Store(Protocol):
+    """Where items are kept."""
+
+    def load(self, key: Key, deadline: Deadline) -> Revision | None:
+        """Return an item as it was written last."""
+
+    def save(self, key: Key, over: str | None, revision: Revision, deadline: Deadline) -> bool:
+        """Write an item where the last writing is `over` (None: there is none); tell whether it was."""
+
+
+class MemoryStore:
+    """Items that live as long as the process: for `sam local invoke`, which has no table."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._routes: dict[Owner, dict[tuple[str, RouteKey], RouteRecord]] = {}
+        self._revisions: dict[Key, Revision] = {}
 
-    def routes(self, owner: Owner) -> tuple[RouteRecord, ...]:
-        """Return the recorded routes of a resource, of all its connections."""
-        with self._lock:
-            return tuple(self._routes.get(owner, {}).values())
+    def load(self, key: Key, deadline: Deadline) -> Revision | None:  # noqa: ARG002  # memory is always reached
+        """Return an item as it was written last."""
+        return self._revisions.get(key)
 
-    def remember(self, owner: Owner, records: Collection[RouteRecord]) -> None:
-        """Record routes that are about to be made; an earlier record of the same route and connection stays."""
+    def save(self, key: Key, over: str | None, revision: Revision, deadline: Deadline) -> bool:  # noqa: ARG002
+        """Write an item where the last writing is `over`; tell whether it was."""
         with self._lock:
-            known = self._routes.setdefault(owner, {})
-            for record in records:
-                known.setdefault((record.connection_id, record.key), record)
+            last = self._revisions.get(key)
+            if (last.name if last else None) != over:
+                return False
+            self._revisions[key] = revision
+            return True
 
-    def forget(self, owner: Owner, connection_id: str, keys: Collection[RouteKey] | None = None) -> None:
-        """Drop the records of routes that were taken off a connection; without keys, of all of them."""
+
+class DynamoStore:
+    """Items of a table, keyed by `StackId` and `LogicalResourceId`; `Body` holds the item as JSON."""
+
+    def __init__(self, session: botocore.session.Session, table: str) -> None:
+        self._client = session.create_client("dynamodb", config=CONFIG)
+        self._table = table
+        self._place = Place("", "this account", self._client.meta.region_name)
+
+    def load(self, key: Key, deadline: Deadline) -> Revision | None:
+        """Return an item as it was written last.
+
+        Raises:
+            InternalFailure: a newer version of the function has written it.
+            PeeringError: the table cannot be reached.
+
+        """
+        answer = self._call("get_item", deadline, Key=_attributes(key), ConsistentRead=True)
+        found = answer.get("Item")
+        if found is None:
+            return None
+        if int(found["Version"]["N"]) != VERSION:
+            raise InternalFailure(
+                f"the registry's item of this resource has version {found['Version']['N']}, this function knows "
+                f"{VERSION}.",
+                "Deploy the newer version of the function again.",
+            )
+        return Revision(found["Revision"]["S"], Item.model_validate_json(found["Body"]["S"]))
+
+    def save(self, key: Key, over: str | None, revision: Revision, deadline: Deadline) -> bool:
+        """Write an item where the last writing is `over`; tell whether it was.
+
+        Raises:
+            PeeringError: the table cannot be reached.
+
+        """
+        item = revision.item
+        attributes = {
+            **_attributes(key),
+            "Revision": {"S": revision.name},
+            "Version": {"N": str(VERSION)},
+            "Body": {"S": item.model_dump_json(by_alias=True, exclude_defaults=True)},
+            **({"ExpiresAt": {"N": str(item.expires_at)}} if item.expires_at else {}),
+        }
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(StackId)"}
+        if over is not None:
+            values = {":over": {"S": over}}
+            condition = {"ConditionExpression": "Revision = :over", "ExpressionAttributeValues": values}
+        try:
+            self._call("put_item", deadline, Item=attributes, **condition)
+        except InvalidRequest as failure:
+            if failure.ec2_code != "conditionalcheckfailedexception":
+                raise
+            return False
+        return True
+
+    def _call(self, operation: str, deadline: Deadline, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401
+        try:
+            return call(self._client, operation, self._place, deadline, TableName=self._table, **parameters)
+        except PeeringError as failure:
+            if failure.ec2_code == "conditionalcheckfailedexception":
+                raise
+            cause = f"the registry, table {self._table}, cannot be used: {failure.cause}"
+            raise failure.told(cause, failure.remedy) from failure
+
+
+def _attributes(key: Key) -> dict[str, Any]:
+    stack_id, logical_id = key
+    return {"StackId": {"S": stack_id}, "LogicalResourceId": {"S": logical_id}}
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Gives out the holds on resources, one at a time for each."""
+
+    store: Store
+    clock: Clock
+
+    def tenure(self, request: Request) -> "Tenure":
+        """Return the hold on the resource of a request, not begun yet."""
+        return Tenure(self.store, self.clock, Claim(request, uuid4().hex))
+
+
+@dataclass
+class Tenure:
+    """One invocation's hold on a resource: its lease, and what it remembers."""
+
+    store: Store
+    clock: Clock
+    claim: Claim
+    records: tuple[RouteRecord, ...] = ()
+    """The record of routes, of all connections of the resource."""
+    _last: Revision | None = None
+    _renewed: float = 0.0
+    _writings: int = 0
+    _lock: Lock = field(default_factory=Lock)
+
+    @property
+    def answer(self) -> Answer | None:
+        """The answer that the request has been given before."""
+        served = self._item.served(self.claim.request.request_id)
+        return served.answer if served else None
+
+    @property
+    def _item(self) -> Item:
+        return self._last.item if self._last else Item()
+
+    @property
+    def _holds(self) -> bool:
+        lease = self._item.lease
+        return lease is not None and lease.holder == self.claim.holder
+
+    @property
+    def _key(self) -> Key:
+        return self.claim.request.stack_id, self.claim.request.logical_resource_id
+
+    def begin(self, deadline: Deadline) -> None:
+        """Take the lease once nobody else has it; not where the request has its answer already.
+
+        A newer request ends the one that is being served: that notices within seconds, and is waited for.
+
+        Raises:
+            Superseded: the request comes too late; nothing may be done for it.
+            NotStabilized: the resource did not become free before the deadline.
+            PeeringError: the table cannot be used, and so nobody's state is known.
+
+        """
+        pauses = backoff(0.5, 5)
+        while not self._enter():
+            deadline.pause(next(pauses), "an earlier request for this resource was still being served")
+
+    def _enter(self) -> bool:
+        deadline = Deadline(self.clock, REACHED_WITHIN)
+        self._last = self.store.load(self._key, deadline)
+        self._write(lambda item: admitted(item, self.claim, self.clock.wall()), deadline)
+        self.records = unpacked(self._item.routes)
+        return self.answer is not None or self._holds
+
+    def check(self) -> None:
+        """Renew the lease where it is time to.
+
+        Raises:
+            Superseded: a newer request waits for the resource.
+            LeaseLost: another invocation has taken over.
+
+        """
         with self._lock:
-            known = self._routes.get(owner, {})
-            gone = [p for p in known if p[0] == connection_id and (keys is None or p[1] in keys)]
-            found = {key for _, key in gone if known[connection_id, key].found}
-            for place in gone:
-                del known[place]
-            if keys is None:  # what led to it only because of us is not given back to it any more
-                for place, record in known.items():
-                    if record.former == connection_id and record.key not in found:
-                        known[place] = replace(record, former=None)
-            if not known:
-                self._routes.pop(owner, None)
+            if self.clock.now() - self._renewed >= RENEWED_EVERY:
+                self._renew()
+
+    def _renew(self) -> None:
+        try:
+            self._write(self._held, Deadline(self.clock, RENEWED_EVERY))
+        except Superseded:
+            raise
+        except PeeringError as failure:
+            lease = self._item.lease
+            if lease is None or lease.until - self.clock.wall() < LOST_WITHIN:
+                raise
+            self._renewed = self.clock.now()
+            logger.warning("the lease could not be renewed yet", reason=failure.reason)
+
+    def _held(self, item: Item) -> Item:
+        return held(item, self.claim, self.clock.wall(), self.records)
+
+    def _write(self, change: Callable[[Item], Item], deadline: Deadline) -> None:
+        """Write a change of the item; on what another invocation has written meanwhile it is repeated."""
+        while (changed := change(self._item)) != self._item:
+            self._writings += 1
+            revision = Revision(f"{self.claim.holder}-{self._writings}", changed)
+            if self.store.save(self._key, self._last.name if self._last else None, revision, deadline):
+                self._last, self._renewed = revision, self.clock.now()
+                return
+            self._last = self.store.load(self._key, deadline)
+            if self._last and self._last.name == revision.name:  # written, though the reply was lost
+                self._renewed = self.clock.now()
+                return
+
+    def remember(self, records: Collection[RouteRecord]) -> None:
+        """Record routes before they are made; an earlier record of the same route and connection stays.
+
+        Raises:
+            PeeringError: as `check`, or the table cannot be reached.
+
+        """
+        with self._lock:
+            self.records = remembered(self.records, records)
+            self._write(self._held, Deadline(self.clock, REACHED_WITHIN))
+
+    def forget(self, connection_id: str, keys: Collection[RouteKey] | None = None) -> None:
+        """Drop the records of routes that were taken off a connection; without keys, of all of them.
+
+        Written with the answer.
+        """
+        with self._lock:
+            self.records = forgotten(self.records, connection_id, keys)
+
+    def finish(self, answer: Answer, deadline: Deadline) -> Answer:
+        """Record the answer, and release the resource; return the answer that stands, if the request had one.
+
+        Raises:
+            LeaseLost: another invocation serves the request, and answers it.
+            PeeringError: the table cannot be reached; the lease ends by itself.
+
+        """
+        with self._lock:
+            part = deadline.within(REACHED_WITHIN)
+            if not self._holds:
+                self._last = self.store.load(self._key, part)
+            self._write(lambda item: answered(item, self.claim, self.clock.wall(), answer, self.records), part)
+            return self.answer or answer

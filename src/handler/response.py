@@ -12,7 +12,6 @@ from handler.clock import Deadline, backoff
 BODY_LIMIT: Final = 4096
 """Bytes of a response body; CloudFormation ignores a longer one, and the stack hangs (aws-cdk #23958)."""
 
-ATTEMPTS: Final = 5
 CONNECT_SECONDS: Final = 5.0
 READ_SECONDS: Final = 10.0
 LEAST_SECONDS: Final = 0.1
@@ -23,19 +22,23 @@ class Undelivered(Exception):  # named for what happened, as all of this project
     """CloudFormation did not take the response."""
 
 
-def encode(response: Mapping[str, Any]) -> bytes:
-    """Return the body, at most `BODY_LIMIT` bytes: the longest attributes lose their last list items first."""
+def fitted(response: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the response within `BODY_LIMIT`: the longest attributes lose their last list items first."""
     data: dict[str, str] = dict(response.get("Data", {}))
     while True:
-        body = json.dumps({**response, **({"Data": data} if data else {})}, ensure_ascii=False).encode()
-        if len(body) <= BODY_LIMIT or not any(data.values()):
-            return body
+        fitting = {**response, **({"Data": data} if data else {})}
+        if len(_body(fitting)) <= BODY_LIMIT or not any(data.values()):
+            return fitting
         longest = max(data, key=lambda name: len(data[name]))
         data[longest] = data[longest].rpartition(",")[0]
 
 
-def deliver(url: str, body: bytes, deadline: Deadline, *, attempts: int = ATTEMPTS) -> None:
-    """Put the body to CloudFormation's presigned URL, with an empty content type, as it is signed.
+def _body(response: Mapping[str, Any]) -> bytes:
+    return json.dumps(response, ensure_ascii=False).encode()
+
+
+def deliver(url: str, response: Mapping[str, Any], deadline: Deadline, *, once: bool = False) -> None:
+    """Put the response to CloudFormation's presigned URL, with an empty content type, as it is signed.
 
     Raises:
         Undelivered: when no attempt before the deadline was answered with a status of success.
@@ -43,13 +46,10 @@ def deliver(url: str, body: bytes, deadline: Deadline, *, attempts: int = ATTEMP
     """
     pauses = backoff(0.5, 8)
     with urllib3.PoolManager(ssl_context=ssl.create_default_context(), retries=False) as pool:
-        for attempt in range(1, attempts + 1):
-            problem = _put(pool, url, body, max(LEAST_SECONDS, deadline.remaining))
-            if problem is None:
-                return
+        while problem := _put(pool, url, _body(response), max(LEAST_SECONDS, deadline.remaining)):
             pause = next(pauses)
-            if attempt == attempts or pause >= deadline.remaining:
-                raise Undelivered(f"CloudFormation did not take the response: {problem}, attempt {attempt}.")
+            if once or pause >= deadline.remaining:
+                raise Undelivered(f"CloudFormation did not take the response: {problem}.")
             deadline.clock.sleep(pause)
 
 

@@ -7,28 +7,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import botocore.session
-from botocore.config import Config
 
-from handler.calls import Place, call
+from handler.calls import CONFIG, Place, call
 from handler.clock import Deadline
 from handler.ec2 import Ec2
 from handler.model import End
-from handler.parallel import WORKERS
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 SESSION_SECONDS: Final = 900
 """Life of an assumed session: STS's least, and Lambda's longest run."""
-
-CONFIG: Final = Config(
-    retries={"total_max_attempts": 1, "mode": "standard"},
-    connect_timeout=3,
-    read_timeout=10,
-    max_pool_connections=WORKERS,
-    user_agent_extra="custom-vpc-peering",
-)
-"""No retries by botocore: `calls.call` repeats, since it knows the deadline. A call that hangs ends in the margin."""
 
 
 @dataclass(frozen=True)

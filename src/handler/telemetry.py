@@ -87,6 +87,7 @@ def measure(  # noqa: PLR0913  # as many as there are metrics
     changes: Iterable[Change],
     *,
     left_behind: bool,
+    unregistered: bool,
     undelivered: bool,
 ) -> None:
     """Write the one metric set of a request: what came of it, how long it took, what it changed."""
@@ -95,6 +96,7 @@ def measure(  # noqa: PLR0913  # as many as there are metrics
     metrics.add_metric("Succeeded", MetricUnit.Count, status == "SUCCESS")
     metrics.add_metric("Failed", MetricUnit.Count, status == "FAILED")
     metrics.add_metric("Undelivered", MetricUnit.Count, undelivered)
+    metrics.add_metric("Unregistered", MetricUnit.Count, unregistered)
     metrics.add_metric("Duration", MetricUnit.Seconds, seconds)
     metrics.add_metric("Changes", MetricUnit.Count, len(made))
     for name, kind in (

@@ -66,6 +66,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, aws: StrictAws, authority: trus
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "SSL_CERT_FILE": trusted,
+            "ALLOWED_RESPONSE_HOSTS": "127.0.0.1",
         }.items():
             monkeypatch.setenv(name, value)
         yield

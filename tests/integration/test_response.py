@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from handler.clock import Deadline
-from handler.response import ATTEMPTS, BODY_LIMIT, READ_SECONDS, Undelivered, deliver, encode
+from handler.response import BODY_LIMIT, READ_SECONDS, Undelivered, deliver, fitted
 from tests.harness import ResponseBucket, VirtualTime
 
 SECRET = "presigned-secret"
@@ -22,6 +22,11 @@ IDS = {
     "LogicalResourceId": "Peering",
     "NoEcho": False,
 }
+
+
+def encode(response: dict[str, object]) -> bytes:
+    """Return the body that is put for a response."""
+    return json.dumps(fitted(response), ensure_ascii=False).encode()
 
 
 def of_size(size: int, item: str = "a,") -> dict[str, object]:
@@ -105,7 +110,7 @@ def test_reason_survives() -> None:
 
 def test_wire(bucket: ResponseBucket, virtual_time: VirtualTime) -> None:
     """The URL is signed for an empty content type: any other, or none at all, is answered with 403."""
-    deliver(bucket.url, b"{}", Deadline(virtual_time.clock, 60))
+    deliver(bucket.url, {}, Deadline(virtual_time.clock, 60))
 
     ((headers, body),) = bucket.puts
     assert ("", "2", b"{}") == (headers["Content-Type"], headers["Content-Length"], body)
@@ -117,22 +122,23 @@ def test_refused_attempt_is_repeated(bucket: ResponseBucket, virtual_time: Virtu
     """Only a status of success is a delivery; S3 answers the others in passing too."""
     bucket.statuses += [status, status]
 
-    deliver(bucket.url, b"{}", Deadline(virtual_time.clock, 60))
+    deliver(bucket.url, {}, Deadline(virtual_time.clock, 60))
 
     assert [b"{}"] * 3 == [body for _, body in bucket.puts]
     assert 2 == len(virtual_time.slept)
 
 
-def test_attempts_are_bounded(bucket: ResponseBucket, virtual_time: VirtualTime) -> None:
-    """Whoever refuses five times refuses for good; the pauses between have grown."""
-    bucket.statuses += [403] * 100
+def test_attempts_go_on_until_the_deadline(bucket: ResponseBucket, virtual_time: VirtualTime) -> None:
+    """An undelivered answer costs the stack an hour: the time that is left is used, with pauses that grow to 8 s."""
+    bucket.statuses += [403] * 200
 
-    with pytest.raises(Undelivered, match="HTTP status 403, attempt 5"):
-        deliver(bucket.url, b"{}", Deadline(virtual_time.clock, 600))
+    with pytest.raises(Undelivered, match=r"^CloudFormation did not take the response: HTTP status 403\.$"):
+        deliver(bucket.url, {}, Deadline(virtual_time.clock, 600))
 
-    assert ATTEMPTS == len(bucket.puts)
-    assert ATTEMPTS - 1 == len(virtual_time.slept)
+    assert len(virtual_time.slept) + 1 == len(bucket.puts)
     assert 0.25 <= virtual_time.slept[0] < virtual_time.slept[2] <= 2
+    assert 4 <= min(virtual_time.slept[5:]) <= max(virtual_time.slept) <= 8
+    assert 592 <= sum(virtual_time.slept) < 600
 
 
 def test_one_attempt_where_nobody_is_expected(bucket: ResponseBucket, virtual_time: VirtualTime) -> None:
@@ -140,7 +146,7 @@ def test_one_attempt_where_nobody_is_expected(bucket: ResponseBucket, virtual_ti
     bucket.statuses += [403] * 2
 
     with pytest.raises(Undelivered):
-        deliver(bucket.url, b"{}", Deadline(virtual_time.clock, 600), attempts=1)
+        deliver(bucket.url, {}, Deadline(virtual_time.clock, 600), once=True)
 
     assert (1, []) == (len(bucket.puts), virtual_time.slept)
 
@@ -151,15 +157,15 @@ def test_deadline_ends_the_attempts(bucket: ResponseBucket, virtual_time: Virtua
     deadline = Deadline(virtual_time.clock, 1)
 
     with pytest.raises(Undelivered):
-        deliver(bucket.url, b"{}", deadline)
+        deliver(bucket.url, {}, deadline)
 
     assert deadline.remaining > 0
-    assert len(virtual_time.slept) + 1 == len(bucket.puts) < ATTEMPTS
+    assert len(virtual_time.slept) + 1 == len(bucket.puts)
 
 
 def test_late_response_is_tried_once(bucket: ResponseBucket, virtual_time: VirtualTime) -> None:
     """However late it is, an answer may still arrive; without one the stack hangs for an hour."""
-    deliver(bucket.url, b"{}", Deadline(virtual_time.clock, -1))
+    deliver(bucket.url, {}, Deadline(virtual_time.clock, -1))
 
     assert 1 == len(bucket.puts)
 
@@ -169,7 +175,7 @@ def test_nobody_answers(virtual_time: VirtualTime, accepts: bool, problem: str) 
     """A refused connection and a silent one end as well, the silent one with the time that is left."""
     began = time.monotonic()
     with listening(accepts=accepts) as url, pytest.raises(Undelivered, match=problem):
-        deliver(url, b"{}", Deadline(virtual_time.clock, 0.2))
+        deliver(url, {}, Deadline(virtual_time.clock, 0.2))
 
     assert time.monotonic() - began < READ_SECONDS
 
@@ -178,7 +184,7 @@ def test_nobody_answers(virtual_time: VirtualTime, accepts: bool, problem: str) 
 def test_url_that_is_none(virtual_time: VirtualTime, url: str) -> None:
     """What cannot be reached is undelivered too, never another exception."""
     with pytest.raises(Undelivered):
-        deliver(url, b"{}", Deadline(virtual_time.clock, 60))
+        deliver(url, {}, Deadline(virtual_time.clock, 60))
 
 
 def test_untrusted_authority_is_refused(
@@ -190,7 +196,7 @@ def test_untrusted_authority_is_refused(
     monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
 
     with pytest.raises(Undelivered, match="SSLError"):
-        deliver(bucket.url, b"{}", Deadline(virtual_time.clock, 60))
+        deliver(bucket.url, {}, Deadline(virtual_time.clock, 60))
 
     assert [] == bucket.puts
 
@@ -206,11 +212,11 @@ def test_url_is_never_told(
     """Whoever has the presigned URL can answer in our place: no exception and no log line, of urllib3 neither."""
     caplog.set_level(logging.INFO)
     caplog.set_level(logging.INFO, "urllib3")
-    bucket.statuses += [307 if failure == "redirect" else 403] * 5
+    bucket.statuses += [307 if failure == "redirect" else 403] * 50
     if failure == "tls":
         monkeypatch.setenv("SSL_CERT_FILE", "/dev/null")
     with listening(accepts=False) as refused, pytest.raises(Undelivered) as raised:
-        deliver(refused if failure == "refused" else bucket.url, b"{}", Deadline(virtual_time.clock, 60))
+        deliver(refused if failure == "refused" else bucket.url, {}, Deadline(virtual_time.clock, 60))
 
     told = "".join(traceback.format_exception(raised.value)) + caplog.text + repr(raised.value)
     assert SECRET not in told

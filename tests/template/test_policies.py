@@ -29,6 +29,8 @@ RUNTIME = {
     ("sts:AssumeRole", PEER_ROLE),
     ("logs:CreateLogStream", LOG_GROUP),
     ("logs:PutLogEvents", LOG_GROUP),
+    ("dynamodb:GetItem", "Registry.Arn"),
+    ("dynamodb:PutItem", "Registry.Arn"),
     ("xray:PutTelemetryRecords", ANY),
     ("xray:PutTraceSegments", ANY),
 }

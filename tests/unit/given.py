@@ -22,6 +22,7 @@ from handler.model import (
     Status,
     Vpc,
 )
+from handler.request import Request
 
 OWNER: Final = Owner("arn:aws:cloudformation:us-east-1:111111111111:stack/network/1", "Peering", "installation")
 STRANGER: Final = Owner("arn:aws:cloudformation:us-east-1:111111111111:stack/other/2", "Peering", "installation")
@@ -34,6 +35,20 @@ NAME: Final = {"Name": "hub-to-spoke"}
 BLOCK, PEER_BLOCK = "10.0.0.0/16", "10.8.0.0/16"
 BLOCKS, PEER_BLOCKS = (BLOCK,), (PEER_BLOCK,)
 ALL: Final = RouteRule(all_route_tables=True)
+
+
+def request(request_type: str, request_id: str = "request-1", **more: Any) -> Request:  # noqa: ANN401  # its fields
+    """Return a request of CloudFormation for the owner's resource."""
+    event = {
+        "RequestType": request_type,
+        "ServiceToken": "arn:aws:lambda:us-east-1:111111111111:function:vpc-peering",
+        "ResponseURL": "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x?X-Amz-Signature=s",
+        "StackId": OWNER.stack_id,
+        "RequestId": request_id,
+        "LogicalResourceId": OWNER.logical_id,
+        **more,
+    }
+    return Request.model_validate(event)
 
 
 def dns(on: bool | None) -> dict[Option, bool]:  # what a property says

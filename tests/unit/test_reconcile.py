@@ -19,9 +19,9 @@ from handler.model import (
 )
 from handler.progress import Progress
 from handler.reconcile import Reconciler
-from handler.registry import MemoryRegistry
+from handler.registry import MemoryStore, Registry
 from tests.harness import VirtualTime
-from tests.unit.given import ALL, BLOCK, BLOCKS, ENDS, OWNER, PCX, PEER_BLOCKS, desired, peer_key, table, to
+from tests.unit.given import ALL, BLOCK, BLOCKS, ENDS, PCX, PEER_BLOCKS, desired, peer_key, request, table, to
 
 
 @dataclass
@@ -86,16 +86,18 @@ def one_side() -> Desired:
 
 def test_found_routes_of_a_request_that_is_accepted() -> None:
     """Its blocks, and so the routes that are asked for, are known only then: what led there before is still found."""
-    request = Connection(PCX, Status.PENDING_ACCEPTANCE, *ENDS, tags={"Name": "theirs"})
+    pending = Connection(PCX, Status.PENDING_ACCEPTANCE, *ENDS, tags={"Name": "theirs"})
     before = table(to(PCX, BLOCK, blackhole=True), table_id="rtb-before")
-    ec2 = Ec2(request, (before, table(table_id="rtb-new")))
+    ec2 = Ec2(pending, (before, table(table_id="rtb-new")))
     sides: dict[Side, Any] = {Side.ACCEPTER: ec2}
-    registry, time = MemoryRegistry(), VirtualTime()
+    time = VirtualTime()
+    tenure = Registry(MemoryStore(), time.clock).tenure(request("Create"))
+    tenure.begin(Deadline(time.clock, 900))
 
-    Reconciler(sides, registry, Deadline(time.clock, 900), Progress("none")).reconcile(one_side())
+    Reconciler(sides, tenure, Deadline(time.clock, 900), Progress("none")).reconcile(one_side())
 
     assert [peer_key(table_id="rtb-new")] == ec2.made
     assert {
         RouteRecord(peer_key(table_id="rtb-before"), PCX, found=True),
         RouteRecord(peer_key(table_id="rtb-new"), PCX),
-    } == set(registry.routes(OWNER))
+    } == set(tenure.records)

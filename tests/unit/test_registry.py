@@ -1,95 +1,232 @@
-from dataclasses import replace
+"""One invocation's hold on a resource, whatever other invocations do meanwhile and whatever the table does."""
 
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from handler.clock import Deadline
+from handler.errors import NetworkFailure, NotStabilized
+from handler.item import LEASE_SECONDS, LeaseLost, Superseded
 from handler.model import RouteRecord
-from handler.registry import MemoryRegistry, Registry
-from tests.unit.given import OWNER, PCX, STRANGER, key
+from handler.registry import LOST_WITHIN, RENEWED_EVERY, Key, MemoryStore, Registry, Revision, Store, Tenure
+from tests.harness import VirtualTime
+from tests.unit.given import PCX, key, request
 
-FIRST, SECOND = RouteRecord(key(), PCX, "igw-1"), RouteRecord(key("10.9.0.0/16"), PCX)
-MOVED = RouteRecord(key(), "pcx-new", PCX)
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-
-def filled() -> Registry:
-    """Return a registry that knows the routes of one resource, on two connections of it."""
-    registry = MemoryRegistry()
-    registry.remember(OWNER, [FIRST, SECOND])
-    registry.remember(OWNER, [MOVED])
-    return registry
+ANSWER = {"Status": "SUCCESS", "PhysicalResourceId": PCX}
+ROUTE = RouteRecord(key(), PCX)
 
 
-def test_unknown_resource_has_no_routes() -> None:
-    """A new process knows nothing, and says so."""
-    assert () == MemoryRegistry().routes(OWNER)
+class Table(MemoryStore):
+    """A store that counts its writings, and fails when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writings = 0
+        self.before: Callable[[], None] = lambda: None
+        """Called before each writing, once."""
+        self.lost_reply = self.unreachable = False
+
+    def save(self, key: Key, over: str | None, revision: Revision, deadline: Deadline) -> bool:
+        """Write; with a lost reply the repeated writing finds itself in its own way."""
+        if self.unreachable:
+            raise NetworkFailure("the table is not reached.", "Wait.")
+        before, self.before = self.before, lambda: None
+        before()
+        self.writings += 1
+        return super().save(key, over, revision, deadline) and not self.lost_reply
 
 
-def test_routes_of_all_connections_are_returned() -> None:
-    """During a replacement a resource has two connections."""
-    assert (FIRST, SECOND, MOVED) == filled().routes(OWNER)
+@pytest.fixture
+def time() -> VirtualTime:
+    """Make a time that does not wait."""
+    return VirtualTime()
 
 
-def test_resources_do_not_see_each_other() -> None:
-    """One function serves many stacks."""
-    registry = filled()
-    registry.forget(STRANGER, PCX)
-
-    assert ((), (FIRST, SECOND, MOVED)) == (registry.routes(STRANGER), registry.routes(OWNER))
+@pytest.fixture
+def table() -> Table:
+    """Make an empty table."""
+    return Table()
 
 
-def test_earlier_record_stays() -> None:
-    """A route that comes back to the connection after a rolled back replacement keeps its first former target."""
-    registry = filled()
-    registry.remember(OWNER, [RouteRecord(key(), PCX, "pcx-new")])
-
-    assert (FIRST, SECOND, MOVED) == registry.routes(OWNER)
+def tenure(store: Store, time: VirtualTime, request_type: str = "Create", request_id: str = "create") -> Tenure:
+    """Return the hold of an invocation, not begun."""
+    more: dict[str, Any] = {} if request_type == "Create" else {"PhysicalResourceId": PCX}
+    return Registry(store, time.clock).tenure(request(request_type, request_id, **more))
 
 
-def test_routes_of_one_connection_are_forgotten() -> None:
-    """The clean-up of the old connection of a replacement leaves the new one's, which is not to go back there."""
-    registry = filled()
-    registry.forget(OWNER, PCX)
-
-    assert (replace(MOVED, former=None),) == registry.routes(OWNER)
-
-
-def test_what_was_found_goes_back() -> None:
-    """A route that led to a connection before us is given back to it, though we have left it."""
-    registry = MemoryRegistry()
-    moved = replace(MOVED, former=PCX)
-    registry.remember(OWNER, [replace(FIRST, key=moved.key, former=None, found=True), moved])
-    registry.forget(OWNER, PCX)
-
-    assert (moved,) == registry.routes(OWNER)
+def begun(store: Store, time: VirtualTime, request_type: str = "Create", request_id: str = "create") -> Tenure:
+    """Return the hold of an invocation that has the lease."""
+    hold = tenure(store, time, request_type, request_id)
+    hold.begin(Deadline(time.clock, 900))
+    return hold
 
 
-def test_single_routes_are_forgotten() -> None:
-    """What was taken off is forgotten, of that connection only; what is unknown does not matter."""
-    registry = filled()
-    registry.forget(OWNER, PCX, [key(), key("172.16.0.0/12")])
-
-    assert (SECOND, MOVED) == registry.routes(OWNER)
+def finish(hold: Tenure, time: VirtualTime) -> None:
+    """End an invocation."""
+    hold.finish(ANSWER, Deadline(time.clock, 900))
 
 
-def test_no_routes_are_forgotten() -> None:
-    """An empty list is not the same as none given."""
-    registry = filled()
-    registry.forget(OWNER, PCX, [])
+def test_second_request_waits_for_the_first(table: Table, time: VirtualTime) -> None:
+    """The fence: the first notices at its next call, ends, and the second goes on."""
+    first, second = begun(table, time), tenure(table, time, "Delete", "delete")
+    sleep = time.sleep
 
-    assert (FIRST, SECOND, MOVED) == registry.routes(OWNER)
+    def notice(seconds: float) -> None:
+        sleep(seconds)
+        if time.now() >= RENEWED_EVERY and first.answer is None:
+            with pytest.raises(Superseded):
+                first.check()
+            finish(first, time)
+
+    time.sleep = notice  # type: ignore[method-assign]
+    second.begin(Deadline(time.clock, 900))
+
+    assert RENEWED_EVERY <= time.now() < 3 * RENEWED_EVERY
+    assert second.answer is None
 
 
-def test_what_was_returned_stands() -> None:
-    """A plan rests on what was read: later records do not change it."""
-    registry = filled()
-    routes = registry.routes(OWNER)
-    registry.forget(OWNER, PCX)
+def test_second_request_waits_for_the_end_of_a_dead_ones_lease(table: Table, time: VirtualTime) -> None:
+    """A process that was killed says nothing."""
+    begun(table, time)
 
-    assert (FIRST, SECOND, MOVED) == routes
+    begun(table, time, "Delete", "delete")
+
+    assert LEASE_SECONDS <= time.now() < LEASE_SECONDS + RENEWED_EVERY
 
 
-def test_forgotten_route_is_recorded_anew() -> None:
-    """Once taken off, the next former target is the one that counts."""
-    registry = filled()
-    again = RouteRecord(key(), PCX, "tgw-1")
-    registry.forget(OWNER, PCX, [key()])
-    registry.remember(OWNER, [again])
+def test_waiting_has_an_end(table: Table, time: VirtualTime) -> None:
+    """CloudFormation is told, rather than nobody."""
+    begun(table, time)
 
-    assert (SECOND, MOVED, again) == registry.routes(OWNER)
+    with pytest.raises(NotStabilized, match="an earlier request"):
+        tenure(table, time, "Delete", "delete").begin(Deadline(time.clock, 20))
+
+
+def test_request_that_gave_up_waiting_is_answered(table: Table, time: VirtualTime) -> None:
+    """Its answer stands, and the lease of the other one does too."""
+    first, second = begun(table, time), tenure(table, time, "Delete", "delete")
+    with pytest.raises(NotStabilized):
+        second.begin(Deadline(time.clock, 5))
+
+    finish(second, time)
+
+    assert ANSWER == begun(table, time, "Delete", "delete").answer
+    with pytest.raises(Superseded):
+        first.remember([ROUTE])
+
+
+def test_repeated_event_gets_its_answer(table: Table, time: VirtualTime) -> None:
+    """At once, without a lease, whoever works on the resource by now."""
+    finish(begun(table, time), time)
+    begun(table, time, "Update", "update")
+
+    assert (ANSWER, 0.0) == (begun(table, time).answer, time.now())
+
+
+def test_duplicate_waits_for_the_answer_of_the_first(table: Table, time: VirtualTime) -> None:
+    """Lambda may deliver an event twice at once: one works, both give the same answer."""
+    first, duplicate = begun(table, time), tenure(table, time)
+    table.before = lambda: None
+    sleep = time.sleep
+    time.sleep = lambda seconds: (sleep(seconds), finish(first, time))[0]  # type: ignore[method-assign]
+
+    duplicate.begin(Deadline(time.clock, 900))
+
+    assert ANSWER == duplicate.answer
+
+
+def test_lease_is_renewed_by_calls_and_not_by_every_one(table: Table, time: VirtualTime) -> None:
+    """A call costs one writing in five seconds, and a long wait keeps the lease."""
+    hold = begun(table, time)
+    before = table.writings
+    for _ in range(100):
+        time.sleep(1)
+        hold.check()
+
+    assert 100 / RENEWED_EVERY == table.writings - before
+    assert hold.answer is None
+    assert LEASE_SECONDS - RENEWED_EVERY < (lease_until(table) - time.now()) <= LEASE_SECONDS
+
+
+def lease_until(table: Table) -> int:
+    """Return when the lease of the only item ends."""
+    (revision,) = table._revisions.values()  # noqa: SLF001  # the store's own
+    assert revision.item.lease
+    return revision.item.lease.until
+
+
+def test_writing_whose_reply_was_lost_is_known_again(table: Table, time: VirtualTime) -> None:
+    """DynamoDB took it, the repetition is refused by its own condition: nobody else was there."""
+    table.lost_reply = True
+    hold = begun(table, time)
+    hold.remember([ROUTE])
+    finish(hold, time)
+
+    assert 3 == table.writings
+    again = begun(table, time)
+    assert (ANSWER, (ROUTE,)) == (again.answer, again.records)
+
+
+def test_writing_meets_another_one(table: Table, time: VirtualTime) -> None:
+    """A newer request begins between our reading and our writing: what we write is decided anew, on what it wrote."""
+    hold = begun(table, time)
+
+    def meanwhile() -> None:
+        with pytest.raises(NotStabilized):
+            tenure(table, time, "Delete", "delete").begin(Deadline(time.clock, 0))
+
+    table.before = meanwhile
+    with pytest.raises(Superseded):
+        hold.remember([ROUTE])
+
+
+def test_taken_lease_is_noticed(table: Table, time: VirtualTime) -> None:
+    """A process that slept longer than its lease must not write any more, and must not answer while another one works.
+
+    Once that one has answered, there is one answer only.
+    """
+    hold = begun(table, time)
+    time.sleep(LEASE_SECONDS)
+    other = begun(table, time)
+
+    with pytest.raises(LeaseLost):
+        hold.check()
+    with pytest.raises(LeaseLost):
+        finish(hold, time)
+    finish(other, time)
+    assert ANSWER == hold.finish({**ANSWER, "Status": "FAILED"}, Deadline(time.clock, 900))
+
+
+def test_renewal_that_fails_is_repeated_while_the_lease_holds(table: Table, time: VirtualTime) -> None:
+    """A table that is away for a moment ends nothing; one that stays away ends the work before the lease ends."""
+    hold = begun(table, time)
+    table.unreachable = True
+    while lease_until(table) - time.now() > LOST_WITHIN + RENEWED_EVERY:
+        time.sleep(RENEWED_EVERY)
+        hold.check()
+    time.sleep(RENEWED_EVERY + 1)
+
+    with pytest.raises(NetworkFailure):
+        hold.check()
+
+
+def test_routes_are_written_before_they_are_made_and_forgotten_with_the_answer(table: Table, time: VirtualTime) -> None:
+    """A record too many is harmless for a moment, a record too few is a route that nobody owns."""
+    hold = begun(table, time)
+    hold.remember([ROUTE])
+    assert (ROUTE,) == reread(table, time)
+    hold.forget(PCX)
+    assert (ROUTE,) == reread(table, time)
+    finish(hold, time)
+
+    assert () == reread(table, time)
+
+
+def reread(table: Table, time: VirtualTime) -> tuple[RouteRecord, ...]:
+    """Return the routes that another process finds recorded."""
+    other = tenure(table, time, "Update", "update")
+    other._enter()  # noqa: SLF001  # without waiting
+    return other.records

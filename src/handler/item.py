@@ -1,0 +1,273 @@
+"""What the registry remembers of one resource, and what follows from it. Pure: every change returns a new item.
+
+CloudFormation sends the requests of a resource one after the other, and takes a newer one for the end of all before.
+So the newest is the one to be served (the fence), by one worker at a time (the lease); an answer that was given stands
+(the replay), and what comes too late does nothing.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_pascal
+
+from handler.errors import ResourceConflict
+from handler.model import RouteKey, RouteRecord, Side
+from handler.request import Request
+
+LEASE_SECONDS: Final = 60
+"""Life of a lease. The holder renews it before a call; a call ends after 13 s at most, so none outlives its lease."""
+
+HISTORY: Final = 20
+"""Requests that are remembered; Lambda repeats one for at most six hours."""
+
+KEPT_SECONDS: Final = 7 * 24 * 3600
+"""For so long a resource that was deleted is remembered, so that a late Create finds out."""
+
+LATE_SECONDS: Final = 3600
+"""For so long a Create may come after the Delete that overtook it: CloudFormation waits no longer for its answer."""
+
+NOT_KEPT: Final = frozenset({"ServiceToken", "ExternalId", "PeerExternalId"})
+"""Properties that the desired state does without: the registry holds no secret."""
+
+Answer = dict[str, Any]
+"""A response to CloudFormation."""
+
+
+class Superseded(ResourceConflict):
+    """A later request of the resource is the one to be served."""
+
+
+class LeaseLost(Exception):
+    """Another invocation serves this very request, and answers it."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A request, and the invocation that serves it."""
+
+    request: Request
+    holder: str
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(alias_generator=to_pascal, populate_by_name=True, frozen=True)
+
+
+class Served(_Stored):
+    """A request that was begun, and its answer."""
+
+    request_id: str
+    request_type: Literal["Create", "Update", "Delete"]
+    answer: Answer | None = None
+
+
+class Lease(_Stored):
+    """Which invocation works on the resource, for which request, and until when (seconds since 1970) unless renewed."""
+
+    holder: str
+    request_id: str
+    until: int
+
+
+class Item(_Stored):
+    """The item of a resource."""
+
+    requests: tuple[Served, ...] = ()
+    """The oldest first."""
+    lease: Lease | None = None
+    living: tuple[str, ...] = ()
+    """Physical ids that CloudFormation has by our answers, and has not deleted: two during a replacement."""
+    ended: tuple[str, ...] = ()
+    """Physical ids that were deleted."""
+    late_create_until: int | None = None
+    """Until when (seconds since 1970) a Create counts as overtaken by a Delete that came first."""
+    properties: dict[str, Any] | None = None
+    """The desired state: the properties of the last Create or Update that succeeded."""
+    routes: dict[str, dict[str, list[str]]] = {}
+    """The record of routes, see `packed`."""
+    expires_at: int | None = None
+    """When (seconds since 1970) the item may be dropped."""
+
+    def served(self, request_id: str) -> Served | None:
+        """Return what is remembered of a request."""
+        return next((served for served in self.requests if served.request_id == request_id), None)
+
+    @property
+    def newest(self) -> str | None:
+        """The id of the request that is to be served."""
+        return self.requests[-1].request_id if self.requests else None
+
+
+def admitted(item: Item, claim: Claim, now: float) -> Item:
+    """Return the item with the request as its newest and, where nobody else has it, with the lease.
+
+    Raises:
+        Superseded: the request comes too late.
+
+    """
+    request = claim.request
+    known = item.served(request.request_id)
+    if known and known.answer:
+        return item
+    if known is None:
+        _refuse_late(item, request, now)
+        item = _begun(item, request, now)
+    elif request.request_id != item.newest:
+        raise _superseded(item)
+    if item.lease and item.lease.until > now:
+        return item
+    return item.model_copy(update={"lease": _lease(claim, now)})
+
+
+def _begun(item: Item, request: Request, now: float) -> Item:
+    begun = Served(request_id=request.request_id, request_type=request.request_type)
+    update: dict[str, Any] = {"requests": (*item.requests, begun)[-HISTORY:], "expires_at": None}
+    if request.request_type == "Update" and request.physical_resource_id:
+        update["living"] = _with(item.living, request.physical_resource_id)
+    if request.request_type == "Delete" and _overtakes(item, request):
+        update["late_create_until"] = int(now) + LATE_SECONDS
+    return item.model_copy(update=update)
+
+
+def _overtakes(item: Item, request: Request) -> bool:
+    """Tell whether a Delete came before the Create that it is to undo: with an id that CloudFormation invented."""
+    invented = request.connection_id is None and request.physical_resource_id != request.deterministic_id
+    return invented and not item.living and (not item.requests or item.requests[-1].request_type == "Delete")
+
+
+def _refuse_late(item: Item, request: Request, now: float) -> None:
+    if request.request_type == "Create" and now < (item.late_create_until or 0):
+        raise Superseded(
+            "CloudFormation had deleted this resource before its Create arrived.",
+            "Where this is a new deployment all the same, deploy again.",
+        )
+    if request.request_type == "Update" and request.physical_resource_id in item.ended:
+        raise _superseded(item)
+
+
+def _superseded(item: Item) -> Superseded:
+    return Superseded(
+        f"CloudFormation has sent a later request for this resource, {item.newest}, which is served instead.",
+        "Look at the later event of the stack.",
+    )
+
+
+def _lease(claim: Claim, now: float) -> Lease:
+    return Lease(holder=claim.holder, request_id=claim.request.request_id, until=int(now) + LEASE_SECONDS)
+
+
+def held(item: Item, claim: Claim, now: float, records: Collection[RouteRecord]) -> Item:
+    """Return the item with the lease renewed, and with the record of routes.
+
+    Raises:
+        Superseded: a newer request waits for the resource.
+        LeaseLost: another invocation has taken the lease, since it was not renewed in time.
+
+    """
+    if claim.request.request_id != item.newest:
+        raise _superseded(item)
+    if item.lease is None or item.lease.holder != claim.holder:
+        raise LeaseLost
+    return item.model_copy(update={"lease": _lease(claim, now), "routes": packed(records)})
+
+
+def answered(item: Item, claim: Claim, now: float, answer: Answer, records: Collection[RouteRecord]) -> Item:
+    """Return the item with the answer to a request, and without its lease; an answer that was given stands.
+
+    Raises:
+        LeaseLost: another invocation serves this very request.
+
+    """
+    request = claim.request
+    mine = item.lease is not None and item.lease.holder == claim.holder
+    known = item.served(request.request_id)
+    if known and known.answer:
+        return item
+    if item.lease is not None and item.lease.request_id == request.request_id and not mine:
+        raise LeaseLost
+    served = Served(request_id=request.request_id, request_type=request.request_type, answer=answer)
+    if known:
+        requests = tuple(served if old.request_id == request.request_id else old for old in item.requests)
+    else:  # came too late to be begun
+        requests = (served, *item.requests)[:HISTORY]
+    update: dict[str, Any] = {"requests": requests}
+    if request.request_type == "Create":
+        update["late_create_until"] = None
+    if mine:
+        update |= {"lease": None, "routes": packed(records)}
+    item = item.model_copy(update=update)
+    return _concluded(item, request, answer, now) if mine and answer["Status"] == "SUCCESS" else item
+
+
+def _concluded(item: Item, request: Request, answer: Answer, now: float) -> Item:
+    physical_id = answer["PhysicalResourceId"]
+    if request.request_type != "Delete":
+        properties = {name: value for name, value in request.resource_properties.items() if name not in NOT_KEPT}
+        return item.model_copy(update={"living": _with(item.living, physical_id), "properties": properties})
+    # An id that is no connection's stands for all that carries the owner tags.
+    gone = {physical_id} if request.connection_id else {physical_id, *item.living}
+    living = tuple(other for other in item.living if other not in gone)
+    update: dict[str, Any] = {"living": living, "ended": reduce(_with, sorted(gone), item.ended)}
+    if not living:
+        update |= {"properties": None, "routes": {}, "expires_at": int(now) + KEPT_SECONDS}
+    return item.model_copy(update=update)
+
+
+def _with(ids: tuple[str, ...], physical_id: str) -> tuple[str, ...]:
+    return (*(other for other in ids if other != physical_id), physical_id)[-HISTORY:]
+
+
+def remembered(records: Collection[RouteRecord], more: Iterable[RouteRecord]) -> tuple[RouteRecord, ...]:
+    """Return the records with further ones; an earlier record of the same route and connection stays."""
+    known = {(record.connection_id, record.key): record for record in records}
+    for record in more:
+        known.setdefault((record.connection_id, record.key), record)
+    return tuple(known.values())
+
+
+def forgotten(
+    records: Collection[RouteRecord], connection_id: str, keys: Collection[RouteKey] | None
+) -> tuple[RouteRecord, ...]:
+    """Return the records without those of routes that were taken off a connection.
+
+    Without keys, of all of them: then the connection is left, and is no former target any more but of found routes.
+    """
+    gone = [r for r in records if r.connection_id == connection_id and (keys is None or r.key in keys)]
+    left = [record for record in records if record not in gone]
+    if keys is not None:
+        return tuple(left)
+    found = {record.key for record in gone if record.found}
+    return tuple(replace(r, former=None) if r.former == connection_id and r.key not in found else r for r in left)
+
+
+def packed(records: Iterable[RouteRecord]) -> dict[str, dict[str, list[str]]]:
+    """Return the records by connection and by side and table, each `destination[ found][ former target]`.
+
+    So packed, 10,000 routes fit into the 400 KB that DynamoDB takes as one item.
+    """
+    routes: dict[str, dict[str, list[str]]] = {}
+    for record in records:
+        place = f"{record.key.side} {record.key.table_id}"
+        words = [record.key.destination, "found" if record.found else "", f"former {record.former or ''}"]
+        routes.setdefault(record.connection_id, {}).setdefault(place, []).append(
+            " ".join(word for word in words if word and word != "former ")
+        )
+    return routes
+
+
+def unpacked(routes: dict[str, dict[str, list[str]]]) -> tuple[RouteRecord, ...]:
+    """Return the records that `packed` made it of."""
+    return tuple(
+        _unpacked(connection_id, *place.split(" "), *route.split(" "))
+        for connection_id, places in routes.items()
+        for place, packed_routes in places.items()
+        for route in packed_routes
+    )
+
+
+def _unpacked(connection_id: str, side: str, table_id: str, destination: str, *words: str) -> RouteRecord:
+    former = words[-1] if "former" in words else None
+    return RouteRecord(RouteKey(Side(side), table_id, destination), connection_id, former, found="found" in words)

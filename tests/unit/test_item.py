@@ -1,0 +1,333 @@
+"""What is remembered of a resource decides who is served, who waits, who is answered again, and who is late."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from handler.item import (
+    HISTORY,
+    KEPT_SECONDS,
+    LATE_SECONDS,
+    LEASE_SECONDS,
+    Claim,
+    Item,
+    LeaseLost,
+    Served,
+    Superseded,
+    admitted,
+    answered,
+    forgotten,
+    held,
+    packed,
+    remembered,
+    unpacked,
+)
+from handler.model import RouteRecord
+from tests.unit.given import PCX, key, peer_key, request
+
+NOW = 1_000_000.0
+INVENTED = "network-Peering-1ABCDEFGHIJK"
+CREATE = Claim(request("Create", "create"), "worker-1")
+DELETE = Claim(request("Delete", "delete", PhysicalResourceId=PCX), "worker-2")
+FIRST, SECOND = RouteRecord(key(), PCX, "igw-1"), RouteRecord(key("10.9.0.0/16"), PCX)
+MOVED = RouteRecord(key(), "pcx-new", PCX)
+
+
+def claim(request_type: str, request_id: str, physical_id: str = PCX, holder: str = "worker-3") -> Claim:
+    """Return another invocation's claim."""
+    return Claim(request(request_type, request_id, PhysicalResourceId=physical_id), holder)
+
+
+def answer(claim: Claim, status: str = "SUCCESS", physical_id: str = PCX) -> dict[str, Any]:
+    """Return the answer to a claim's request."""
+    return {"Status": status, "PhysicalResourceId": physical_id, "RequestId": claim.request.request_id}
+
+
+def finished(item: Item, claim: Claim, status: str = "SUCCESS", physical_id: str = PCX) -> Item:
+    """Return the item after a whole invocation."""
+    return answered(admitted(item, claim, NOW), claim, NOW, answer(claim, status, physical_id), ())
+
+
+CREATED = finished(Item(), CREATE)
+DELETED = finished(CREATED, DELETE)
+
+
+# Lease
+
+
+def test_first_request_has_the_lease() -> None:
+    """Nobody waits for nobody."""
+    item = admitted(Item(), CREATE, NOW)
+
+    assert item.lease
+    assert ("worker-1", "create", NOW + LEASE_SECONDS) == (item.lease.holder, item.lease.request_id, item.lease.until)
+    assert (Served(request_id="create", request_type="Create"),) == item.requests
+
+
+def test_admission_is_repeatable() -> None:
+    """Whoever waits asks again and again: nothing grows by that."""
+    item = admitted(admitted(Item(), CREATE, NOW), DELETE, NOW)
+
+    assert item == admitted(item, DELETE, NOW + 1)
+
+
+def test_newer_request_fences_and_waits() -> None:
+    """A Delete that arrives while the Create still runs is to be served, but not before the Create has ended."""
+    item = admitted(admitted(Item(), CREATE, NOW), DELETE, NOW)
+
+    assert item.lease
+    assert ("worker-1", "delete") == (item.lease.holder, item.newest)
+    with pytest.raises(Superseded, match="delete"):
+        held(item, CREATE, NOW, ())
+    ended = answered(item, CREATE, NOW, answer(CREATE, "FAILED"), ())
+    taken = admitted(ended, DELETE, NOW)
+    assert taken.lease
+    assert "worker-2" == taken.lease.holder
+
+
+@pytest.mark.parametrize(("seconds", "holder"), [(LEASE_SECONDS - 1, "worker-1"), (LEASE_SECONDS, "worker-2")])
+def test_lease_of_a_dead_process_ends(seconds: int, holder: str) -> None:
+    """Nobody tells that a process died: only the time does."""
+    item = admitted(admitted(Item(), CREATE, NOW), DELETE, NOW + seconds)
+
+    assert item.lease
+    assert holder == item.lease.holder
+
+
+def test_lease_is_renewed_with_the_record() -> None:
+    """What is written ahead is written while the lease is held, and with it."""
+    item = held(admitted(Item(), CREATE, NOW), CREATE, NOW + 10, [FIRST])
+
+    assert item.lease
+    assert (NOW + 10 + LEASE_SECONDS, (FIRST,)) == (item.lease.until, unpacked(item.routes))
+
+
+def test_repeated_event_takes_over_from_a_dead_process() -> None:
+    """Lambda repeats an event after a time-out: what the first invocation still wants then, it must not do."""
+    repeated = replace(CREATE, holder="worker-9")
+    item = admitted(admitted(Item(), CREATE, NOW), repeated, NOW + LEASE_SECONDS)
+
+    assert item.lease
+    assert ("worker-9", 1) == (item.lease.holder, len(item.requests))
+    with pytest.raises(LeaseLost):
+        held(item, CREATE, NOW, ())
+    with pytest.raises(LeaseLost):
+        answered(item, CREATE, NOW, answer(CREATE), ())
+
+
+def test_lease_that_nobody_has_cannot_be_renewed() -> None:
+    """A table that was restored to an earlier moment must not let two work at once."""
+    with pytest.raises(LeaseLost):
+        held(admitted(Item(), CREATE, NOW).model_copy(update={"lease": None}), CREATE, NOW, ())
+
+
+# Replay
+
+
+def test_answer_stands() -> None:
+    """A repeated event gets what the first one got, and changes nothing."""
+    assert CREATED == admitted(CREATED, replace(CREATE, holder="worker-9"), NOW)
+    served = CREATED.served("create")
+    assert served
+    assert answer(CREATE) == served.answer
+    assert CREATED == answered(CREATED, replace(CREATE, holder="worker-9"), NOW, answer(CREATE, "FAILED"), ())
+
+
+def test_answer_releases_the_resource() -> None:
+    """The next request does not wait."""
+    assert CREATED.lease is None
+
+
+def test_superseded_request_is_answered_too() -> None:
+    """Its answer is recorded, and takes neither the lease nor the record of the newer one that has them by now."""
+    item = admitted(admitted(Item(), CREATE, NOW), DELETE, NOW + LEASE_SECONDS)
+    item = held(item, DELETE, NOW, [FIRST])
+
+    item = answered(item, CREATE, NOW, answer(CREATE, "FAILED"), [SECOND])
+
+    served = item.served("create")
+    assert served
+    assert served.answer
+    assert item.lease
+    assert ("worker-2", "delete", (FIRST,)) == (item.lease.holder, item.newest, unpacked(item.routes))
+
+
+def test_only_so_many_requests_are_remembered() -> None:
+    """An item has at most 400 KB, and a stack may be updated for years."""
+    item = CREATED
+    for number in range(HISTORY + 5):
+        item = finished(item, claim("Update", f"update-{number}"))
+
+    assert [f"update-{number}" for number in range(5, HISTORY + 5)] == [served.request_id for served in item.requests]
+
+
+# Late requests
+
+
+def test_request_before_the_newest_is_late() -> None:
+    """Lambda repeats an Update that died after the rollback has been served: it must not undo the rollback."""
+    item = finished(admitted(CREATED, claim("Update", "forward"), NOW), claim("Update", "back"))
+
+    with pytest.raises(Superseded, match="back"):
+        admitted(item, claim("Update", "forward", holder="worker-9"), NOW + LEASE_SECONDS)
+
+
+def test_create_after_the_delete_that_overtook_it() -> None:
+    """CloudFormation has given up on it: with an id of its own invention it has deleted what was never made."""
+    overtaken = finished(Item(), claim("Delete", "delete", INVENTED), physical_id=INVENTED)
+
+    with pytest.raises(Superseded, match="before its Create arrived"):
+        admitted(overtaken, CREATE, NOW + LATE_SECONDS - 1)
+    assert admitted(overtaken, CREATE, NOW + LATE_SECONDS).lease
+
+
+def test_only_one_create_is_late() -> None:
+    """The next one is a new deployment; the late one is answered, and is not the newest."""
+    overtaken = finished(Item(), claim("Delete", "delete", INVENTED), physical_id=INVENTED)
+
+    item = answered(overtaken, CREATE, NOW, answer(CREATE, "FAILED"), ())
+
+    assert ["create", "delete"] == [served.request_id for served in item.requests]
+    assert admitted(item, claim("Create", "another"), NOW).lease
+
+
+@pytest.mark.parametrize("physical_id", [PCX, CREATE.request.deterministic_id])
+def test_create_after_a_delete_of_ours(physical_id: str) -> None:
+    """An id that we have told stands for a Create that was served: the next one is a new one."""
+    deleted = finished(
+        finished(Item(), CREATE, "FAILED"), claim("Delete", "delete", physical_id), "SUCCESS", physical_id
+    )
+
+    assert admitted(deleted, claim("Create", "another"), NOW).lease
+
+
+def test_delete_after_a_create_that_was_never_answered() -> None:
+    """It died, CloudFormation invented an id: the Create is known, and so is its repetition; a new one is none."""
+    died = admitted(Item(), CREATE, NOW)
+    deleted = answered(
+        admitted(died, claim("Delete", "delete", INVENTED), NOW + LEASE_SECONDS),
+        claim("Delete", "delete", INVENTED),
+        NOW,
+        answer(DELETE, physical_id=INVENTED),
+        (),
+    )
+
+    with pytest.raises(Superseded):
+        admitted(deleted, replace(CREATE, holder="worker-9"), NOW + 2 * LEASE_SECONDS)
+    assert admitted(deleted, claim("Create", "another"), NOW).lease
+
+
+def test_update_of_what_was_deleted() -> None:
+    """It would build a connection that no stack owns."""
+    with pytest.raises(Superseded):
+        admitted(DELETED, claim("Update", "update"), NOW)
+
+
+# Life
+
+
+def test_living_ids_of_a_replacement() -> None:
+    """The old connection lives until its clean-up, which is not the end of the resource."""
+    replaced = finished(CREATED, claim("Update", "update"), physical_id="pcx-new")
+    assert (PCX, "pcx-new") == replaced.living
+
+    cleaned = finished(replaced, DELETE)
+
+    assert (("pcx-new",), (PCX,), None) == (cleaned.living, cleaned.ended, cleaned.expires_at)
+    assert cleaned.properties is not None
+
+
+def test_update_tells_what_lives() -> None:
+    """An item that was lost is made anew from what CloudFormation says: its rollback must not end the resource."""
+    item = finished(Item(), claim("Update", "update"), physical_id="pcx-new")
+
+    assert (PCX,) == finished(item, claim("Delete", "delete", "pcx-new"), physical_id="pcx-new").living
+
+
+def test_desired_state_is_that_of_the_last_success() -> None:
+    """A failed Update is rolled back: until then what stood before is what is wanted."""
+    properties = {"VpcId": "vpc-1", "ServiceToken": "arn", "ExternalId": "secret", "PeerExternalId": "secret"}
+    updated = finished(
+        CREATED, Claim(request("Update", "u", PhysicalResourceId=PCX, ResourceProperties=properties), "w")
+    )
+
+    assert {"VpcId": "vpc-1"} == updated.properties
+    assert {"VpcId": "vpc-1"} == finished(updated, claim("Update", "u2"), "FAILED").properties
+
+
+@pytest.mark.parametrize("physical_id", [PCX, INVENTED])
+def test_deleted_resource_is_remembered_for_a_while(physical_id: str) -> None:
+    """Nothing of its state, only that it is gone; an id that is no connection's stands for all it had."""
+    item = answered(
+        admitted(CREATED, claim("Delete", "delete", physical_id), NOW),
+        claim("Delete", "delete", physical_id),
+        NOW,
+        answer(DELETE, physical_id=physical_id),
+        [FIRST],
+    )
+
+    assert ((), None, {}, NOW + KEPT_SECONDS) == (item.living, item.properties, item.routes, item.expires_at)
+    assert {physical_id, PCX} == set(item.ended)
+
+
+def test_failed_delete_keeps_everything() -> None:
+    """It will be repeated, by hand mostly."""
+    item = finished(CREATED, DELETE, "FAILED")
+
+    assert ((PCX,), (), None) == (item.living, item.ended, item.expires_at)
+
+
+def test_resource_that_comes_back_does_not_expire() -> None:
+    """The same logical id in the same stack, a day later."""
+    assert finished(DELETED, claim("Create", "another")).expires_at is None
+
+
+# Record
+
+
+def test_earlier_record_stays() -> None:
+    """A route that comes back to the connection after a rolled back replacement keeps its first former target."""
+    assert (FIRST, SECOND, MOVED) == remembered([FIRST, SECOND, MOVED], [RouteRecord(key(), PCX, "pcx-new")])
+
+
+def test_routes_of_one_connection_are_forgotten() -> None:
+    """The clean-up of the old connection of a replacement leaves the new one's, which is not to go back there."""
+    assert (replace(MOVED, former=None),) == forgotten([FIRST, SECOND, MOVED], PCX, None)
+
+
+def test_what_was_found_goes_back() -> None:
+    """A route that led to a connection before us is given back to it, though we have left it."""
+    moved = replace(MOVED, former=PCX)
+
+    assert (moved,) == forgotten([replace(FIRST, key=moved.key, former=None, found=True), moved], PCX, None)
+
+
+def test_single_routes_are_forgotten() -> None:
+    """A route that was taken off leaves the record, the others of its connection stay, and so do former targets."""
+    assert (SECOND, MOVED) == forgotten([FIRST, SECOND, MOVED], PCX, [FIRST.key])
+
+
+def test_record_is_packed_and_unpacked() -> None:
+    """Side, table, destination, former target and what was found survive the table."""
+    records = (
+        FIRST,
+        SECOND,
+        replace(SECOND, key=peer_key(), found=True),
+        RouteRecord(key("2001:db8::/56", table_id="rtb-2"), PCX, "pcx-old", found=True),
+        MOVED,
+    )
+
+    assert set(records) == set(unpacked(packed(records)))
+
+
+def test_ten_thousand_routes_fit() -> None:
+    """More than a request can make in its time fit into what DynamoDB takes as one item."""
+    records = [
+        RouteRecord(key(f"10.{block}.0.0/16", table_id=f"rtb-{table:017x}"), f"pcx-{0:017x}")
+        for table in range(100)
+        for block in range(100)
+    ]
+    item = Item(routes=packed(records))
+
+    assert len(item.model_dump_json(by_alias=True)) < 400_000 / 1.5
