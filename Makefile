@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/.tools/sam/bin:$(BIN):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format invoke build docs lock clean
+.PHONY: help demo test campaign lint format invoke build docs lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -20,9 +20,13 @@ demo: .venv/ready .tools/sam/ready .tools/ministack/ready ## the whole life of a
 # moto keeps its state in the process, and so there is one embedded AWS a process: one run each.
 test: lint .tools/sam/ready .tools/ministack/ready ## lint and all tests
 	@$(PY) -m pytest tests/unit tests/property tests/template tests/integration --cov --cov-report=term
+	@$(PY) -m pytest tests/faults
 	@$(PY) -m pytest tests/strict
 	@$(PY) -m pytest tests/embedded
 	@$(PY) -m pytest tests/e2e
+
+campaign: .venv/ready ## every fault at every call of every path; resumable, most of an hour
+	@PYTHONPATH=src $(PY) -m tests.faults
 
 lint: .venv/ready .tools/sam/ready ## ruff, mypy, the layer rule, sam validate
 	@$(BIN)/ruff check

@@ -116,6 +116,11 @@ class StrictAws:
         """Return the truth about a connection, whatever the sides see. Raises KeyError."""
         return self._gateway.state.connections[connection_id]
 
+    @property
+    def connections(self) -> dict[str, Connection]:
+        """The truth about all connections, by id."""
+        return self._gateway.state.connections
+
     def routes_of(self, table_id: str) -> dict[str, str]:
         """Return the truth about a table, wherever it is: the target of each static route that works, by destination.
 

@@ -103,15 +103,15 @@ def _route_task(change: RouteChange, sides: Sides, connection_id: str) -> Callab
         case ReplaceRoute(route=route, target=None):
             return partial(ec2.replace_route, route, connection_id)
         case ReplaceRoute():
-            return partial(_put_back, change, sides)
-    return partial(ec2.delete_route, change.route)
+            return partial(_put_back, change, sides, connection_id)
+    return partial(ec2.delete_route, change.route, connection_id)
 
 
-def _put_back(change: ReplaceRoute, sides: Sides) -> None:
+def _put_back(change: ReplaceRoute, sides: Sides, connection_id: str) -> None:
     """Give a route back to its former target, or delete it where that is gone or cannot take it any more."""
     ec2 = sides[change.route.side]
     try:
         ec2.replace_route(change.route, change.target or "")
     except (NotFound, InvalidRequest) as failure:
         logger.warning("a route could not be given back", route=str(change.route), reason=failure.reason)
-        ec2.delete_route(change.route)
+        ec2.delete_route(change.route, connection_id)

@@ -15,7 +15,7 @@ from handler.errors import InternalFailure, NotStabilized, PeeringError
 from handler.item import LeaseLost, Superseded
 from handler.lifecycle import Lifecycle, Run
 from handler.progress import Progress
-from handler.registry import MemoryStore, Registry
+from handler.registry import MemoryStore, Registry, Tenure
 from handler.request import Request
 from handler.response import Undelivered, deliver, fitted
 from handler.telemetry import begin, logger, measure, strike
@@ -104,10 +104,10 @@ class PeeringResource(CfnResource):
     def _provide(self, _event: Mapping[str, Any], _context: LambdaContext) -> str:
         """Serve the request; crhelper answers SUCCESS with the id returned, or FAILED with the one set before."""
         try:
-            self._begin_tenure()
-            if self._tenure.answer is None:
-                self._deadline.guard = self._tenure.check
-                self._lifecycle.serve(self._request, Run(self._deadline, self._progress, self._tenure))
+            tenure = self._begun_tenure()
+            if tenure.answer is None:
+                self._deadline.guard = tenure.check
+                self._lifecycle.serve(self._request, Run(self._deadline, self._progress, tenure))
         except PeeringError as failure:
             self._failure = failure
             raise
@@ -115,7 +115,7 @@ class PeeringResource(CfnResource):
             self.PhysicalResourceId = self._progress.physical_id
         return self._progress.physical_id
 
-    def _begin_tenure(self) -> None:
+    def _begun_tenure(self) -> Tenure:
         """Take hold of the resource. A Delete goes on without the registry: the owner tags tell what is ours."""
         try:
             self._tenure.begin(self._deadline)
@@ -126,8 +126,10 @@ class PeeringResource(CfnResource):
                 raise
             self._unregistered = True
             logger.warning("the registry cannot be used; the owner tags alone tell what is ours", reason=failure.reason)
-            self._tenure = Registry(MemoryStore(), self._clock).tenure(self._request)
-            self._tenure.begin(self._deadline)
+            alone = Registry(MemoryStore(), self._clock).tenure(self._request)
+            alone.begin(self._deadline)
+            return alone
+        return self._tenure
 
     def _send(self, status: str | None = None, reason: str = "", send_response: object = None) -> None:  # noqa: ARG002  # crhelper's
         """Answer once: the first answer stands, and nothing is changed after it.
@@ -143,8 +145,9 @@ class PeeringResource(CfnResource):
             try:
                 self._response = self._recorded()
             except LeaseLost:
-                logger.warning("another invocation serves this request, and answers it")
-                self._undelivered = None
+                # It answers, or died: then Lambda's next attempt takes its place.
+                self._undelivered = Undelivered("another invocation of the function has this request.")
+                logger.warning(str(self._undelivered))
                 return
             logger.info("response", response=self._response)
             self._undelivered = self._deliver()

@@ -235,13 +235,24 @@ class Ec2:
                 raise
             self._call("create_route", **_route(route), **parameter)
 
-    def delete_route(self, route: RouteKey) -> None:
-        """Delete a route; one that is gone, with its table or without, is fine."""
-        try:
-            self._call("delete_route", **_route(route))
-        except PeeringError as failure:
-            if not failure.ec2_code.endswith(".notfound"):
-                raise
+    def delete_route(self, route: RouteKey, connection_id: str) -> None:
+        """Delete a route to a connection; one that is gone, with its table or without, is fine.
+
+        EC2 may not find for a moment what it shows: a route that is still there is deleted again.
+        """
+        pauses = backoff(0.2, 5)
+        while True:
+            try:
+                self._call("delete_route", **_route(route))
+            except PeeringError as failure:
+                if not failure.ec2_code.endswith(".notfound"):
+                    raise
+                present = self._static_route(route)
+                if present is None or present.target != connection_id:
+                    return
+                self._deadline.pause(next(pauses), f"EC2 did not find the route {route}, which it shows")
+            else:
+                return
 
     def _static_route(self, route: RouteKey) -> Route | None:
         tables = self._all("route_tables", "RouteTables", {"route-table-id": [route.table_id]})

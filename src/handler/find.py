@@ -1,15 +1,21 @@
 """Find: which VPCs the queries `VpcTags` and `PeerVpcTags` mean, before anything else is read. Nothing here writes."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from handler.ec2 import Ec2
 from handler.errors import InvalidRequest, NotFound, PeeringError
-from handler.model import Connection, Desired, DesiredSide, Side
+from handler.model import Desired, DesiredSide, Side
 from handler.observe import Sides
 
+Known = Mapping[Side, str]
+"""The VPCs of the connection that a resource has, by side; empty where none is known."""
 
-def find(desired: Desired, sides: Sides) -> Desired:
+
+def find(desired: Desired, sides: Sides, remembered: Known) -> Desired:
     """Return the same with the VPCs that its queries mean, and those that the previous queries meant.
+
+    `remembered` are those that the registry has for the connection, which EC2 may not show any more.
 
     What was found at Create stays: while a query is the same, it is the VPC of the connection that the resource has. A
     VPC that is not to be found any more is left empty at Delete, and where it is only the previous one.
@@ -21,7 +27,7 @@ def find(desired: Desired, sides: Sides) -> Desired:
     """
     if not any(_is_open(state, side) for state in (desired, desired.previous) for side in Side):
         return desired
-    known = _known(desired, sides)
+    known = _known(desired, sides) or remembered
     for side in Side:
         if _is_open(desired, side):
             desired = _with_vpc(desired, side, _vpc_id(desired, side, known, sides))
@@ -40,21 +46,21 @@ def _is_open(desired: Desired | None, side: Side) -> bool:
     return asked is not None and bool(asked.vpc_tags) and not asked.end.vpc_id
 
 
-def _known(desired: Desired, sides: Sides) -> Connection | None:
-    """Return the connection that the resource has: by its id, or else by its owner tags."""
+def _known(desired: Desired, sides: Sides) -> Known:
+    """Return the VPCs of the connection that the resource has: by its id, or else by its owner tags."""
     lead = sides[desired.lead]
     if desired.connection_id:
         connection = lead.connection(desired.connection_id)
     elif desired.present:
-        connection = None
+        return {}
     else:
         connection = next((c for c in lead.connections_owned(desired.owner) if c.status.live), None)
-    return connection.as_adopted if connection else None
+    return {side: connection.as_adopted.end(side).vpc_id for side in Side} if connection else {}
 
 
-def _vpc_id(desired: Desired, side: Side, known: Connection | None, sides: Sides) -> str:
+def _vpc_id(desired: Desired, side: Side, known: Known, sides: Sides) -> str:
     if known and (not desired.present or _same_query(desired, desired.previous, side)):
-        return known.end(side).vpc_id
+        return known[side]
     if side not in sides:
         return ""
     found = _matching(desired.side(side), sides[side])
@@ -63,7 +69,7 @@ def _vpc_id(desired: Desired, side: Side, known: Connection | None, sides: Sides
     raise _not_one(desired.side(side), side, found)
 
 
-def _previous_vpc_id(desired: Desired, previous: Desired, side: Side, known: Connection | None, sides: Sides) -> str:
+def _previous_vpc_id(desired: Desired, previous: Desired, side: Side, known: Known, sides: Sides) -> str:
     """Return the VPC that a query meant before.
 
     That of the connection, unless that is the VPC which the present query means: an Update that rolls back a failed
@@ -72,13 +78,13 @@ def _previous_vpc_id(desired: Desired, previous: Desired, side: Side, known: Con
     now, before = desired.side(side), previous.side(side)
     if _same_query(desired, previous, side):
         return now.end.vpc_id
-    if known and known.end(side).vpc_id != now.end.vpc_id:
-        return known.end(side).vpc_id
+    if known and known[side] != now.end.vpc_id:
+        return known[side]
     same_place = (now.end.account, now.end.region) == (before.end.account, before.end.region)
     found = _matching(before, sides[side]) if side in sides and same_place else []
     if len(found) == 1:
         return found[0]
-    return known.end(side).vpc_id if known else ""
+    return known[side] if known else ""
 
 
 def _same_query(desired: Desired, previous: Desired | None, side: Side) -> bool:

@@ -86,6 +86,8 @@ class Item(_Stored):
     """Until when (seconds since 1970) a Create counts as overtaken by a Delete that came first."""
     properties: dict[str, Any] | None = None
     """The desired state: the properties of the last Create or Update that succeeded."""
+    vpc_ids: dict[str, tuple[str, str]] = {}
+    """The requester's and the accepter's VPC of each living connection: a query may have found them."""
     routes: dict[str, dict[str, list[str]]] = {}
     """The record of routes, see `packed`."""
     expires_at: int | None = None
@@ -133,15 +135,15 @@ def _begun(item: Item, request: Request, now: float) -> Item:
 
 
 def _overtakes(item: Item, request: Request) -> bool:
-    """Tell whether a Delete came before the Create that it is to undo: with an id that CloudFormation invented."""
-    invented = request.connection_id is None and request.physical_resource_id != request.deterministic_id
-    return invented and not item.living and (not item.requests or item.requests[-1].request_type == "Delete")
+    """Tell whether a Delete came before the Create that it is to undo, or that one could not be remembered."""
+    unknown = not item.requests or item.requests[-1].request_type == "Delete"
+    return request.connection_id is None and not item.living and unknown
 
 
 def _refuse_late(item: Item, request: Request, now: float) -> None:
     if request.request_type == "Create" and now < (item.late_create_until or 0):
         raise Superseded(
-            "CloudFormation had deleted this resource before its Create arrived.",
+            "CloudFormation had deleted this resource before its Create arrived, or after one that was not remembered.",
             "Where this is a new deployment all the same, deploy again.",
         )
     if request.request_type == "Update" and request.physical_resource_id in item.ended:
@@ -205,12 +207,18 @@ def answered(item: Item, claim: Claim, now: float, answer: Answer, records: Coll
 def _concluded(item: Item, request: Request, answer: Answer, now: float) -> Item:
     physical_id = answer["PhysicalResourceId"]
     if request.request_type != "Delete":
-        properties = {name: value for name, value in request.resource_properties.items() if name not in NOT_KEPT}
-        return item.model_copy(update={"living": _with(item.living, physical_id), "properties": properties})
+        data, given = answer.get("Data", {}), request.resource_properties
+        update: dict[str, Any] = {
+            "living": _with(item.living, physical_id),
+            "vpc_ids": {**item.vpc_ids, physical_id: (data.get("RequesterVpcId", ""), data.get("AccepterVpcId", ""))},
+            "properties": {name: value for name, value in given.items() if name not in NOT_KEPT},
+        }
+        return item.model_copy(update=update)
     # An id that is no connection's stands for all that carries the owner tags.
     gone = {physical_id} if request.connection_id else {physical_id, *item.living}
     living = tuple(other for other in item.living if other not in gone)
-    update: dict[str, Any] = {"living": living, "ended": reduce(_with, sorted(gone), item.ended)}
+    vpc_ids = {connection_id: ids for connection_id, ids in item.vpc_ids.items() if connection_id in living}
+    update = {"living": living, "vpc_ids": vpc_ids, "ended": reduce(_with, sorted(gone), item.ended)}
     if not living:
         update |= {"properties": None, "routes": {}, "expires_at": int(now) + KEPT_SECONDS}
     return item.model_copy(update=update)

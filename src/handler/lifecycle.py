@@ -65,7 +65,7 @@ class Lifecycle:
         properties = parse(request.resource_properties, home)
         desired = desire(properties, home, owner)
         if request.request_type == "Create":
-            sides, desired = self._reach(properties, desired, run.deadline)
+            sides, desired = self._reach(properties, desired, run)
             run.progress.reached(run.reconciler(sides).reconcile(desired))
             return
         old_properties = salvage(request.old_resource_properties, home)
@@ -73,21 +73,21 @@ class Lifecycle:
         desired = replace(desired, previous=previous, connection_id=request.connection_id)
         # What the old properties made on the accepter's side is taken back, though nothing new is asked there.
         remains = previous.accepter.managed and properties.reaches_accepter(home)
-        sides, desired = self._reach(properties, desired, run.deadline, remains=remains)
+        sides, desired = self._reach(properties, desired, run, remains=remains)
         self._remove_remnant(old_properties, desired, run)
         reconciler = run.reconciler(sides)
         run.progress.reached(_reconcile_or_undo(reconciler, desired, request, run.progress))
 
     def _reach(
-        self, properties: Properties, desired: Desired, deadline: Deadline, *, remains: bool = False
+        self, properties: Properties, desired: Desired, run: Run, *, remains: bool = False
     ) -> tuple[Sides, Desired]:
         """Open the sides, and find the VPCs; the sides to act on, and the desired state with its VPCs.
 
         Where something `remains` on the accepter's side of the same pair, that side is acted on too.
         """
         managed = replace(desired.accepter, managed=desired.accepter.managed or remains)
-        sides = self._open(properties, replace(desired, accepter=managed), deadline)
-        desired = find(desired, sides)
+        sides = self._open(properties, replace(desired, accepter=managed), run.deadline)
+        desired = find(desired, sides, run.tenure.vpc_ids(desired.connection_id))
         if desired.same_pair:
             desired = replace(desired, accepter=replace(desired.accepter, managed=managed.managed))
         return {side: ec2 for side, ec2 in sides.items() if desired.side(side).managed}, desired
@@ -132,7 +132,7 @@ class Lifecycle:
             )
         run.progress.found = request.connection_id is not None
         try:
-            sides, desired = self._reach(properties, desired, run.deadline)
+            sides, desired = self._reach(properties, desired, run)
             if not all(desired.side(side).end.vpc_id for side in sides):
                 logger.info("nothing to delete: the connection is gone, and its VPCs are not to be found")
                 return

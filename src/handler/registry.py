@@ -15,7 +15,7 @@ from handler.calls import CONFIG, Place, call
 from handler.clock import Clock, Deadline, backoff
 from handler.errors import InternalFailure, InvalidRequest, PeeringError
 from handler.item import Answer, Claim, Item, Superseded, admitted, answered, forgotten, held, remembered, unpacked
-from handler.model import RouteKey, RouteRecord
+from handler.model import RouteKey, RouteRecord, Side
 from handler.request import Request
 from handler.telemetry import logger
 
@@ -175,6 +175,10 @@ class Tenure:
         served = self._item.served(self.claim.request.request_id)
         return served.answer if served else None
 
+    def vpc_ids(self, connection_id: str | None) -> dict[Side, str]:
+        """Return the VPCs of a connection of the resource; empty where it is not known."""
+        return dict(zip(Side, self._item.vpc_ids.get(connection_id or "", ()), strict=False))
+
     @property
     def _item(self) -> Item:
         return self._last.item if self._last else Item()
@@ -281,5 +285,6 @@ class Tenure:
             part = deadline.within(REACHED_WITHIN)
             if not self._holds:
                 self._last = self.store.load(self._key, part)
+                self.records = unpacked(self._item.routes)
             self._write(lambda item: answered(item, self.claim, self.clock.wall(), answer, self.records), part)
             return self.answer or answer

@@ -7,6 +7,7 @@ from handler.ec2 import Ec2
 from handler.errors import ResourceConflict
 from handler.model import End, RouteKey, Side
 from handler.sessions import Access
+from local.strict import Fault
 from tests.harness import World, internet_gateway, sessions, writes
 
 
@@ -46,9 +47,37 @@ def test_deleting_twice(world: World, ec2: Ec2) -> None:
     route = RouteKey(Side.REQUESTER, vpc.route_table_ids[0], "10.8.0.0/16")
 
     for _ in range(2):
-        ec2.delete_route(route)
+        ec2.delete_route(route, pcx)
         ec2.delete_connection(pcx)
     world.aws.forget(pcx)
     ec2.delete_connection(pcx)
 
     assert [] == world.live(vpc)
+
+
+@pytest.mark.parametrize("code", ["InvalidRoute.NotFound", "InvalidRouteTableID.NotFound"])
+def test_route_that_ec2_does_not_find_though_it_shows_it(world: World, ec2: Ec2, code: str) -> None:
+    """A route that is taken for gone would stay behind: what is still shown is deleted again."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    pcx = world.stack().create(world.properties(vpc, peer))["PhysicalResourceId"]
+    route = RouteKey(Side.REQUESTER, vpc.route_table_ids[0], "10.8.0.0/16")
+    world.aws.faults.append(Fault("DeleteRoute", code=code, status=400))
+
+    ec2.delete_route(route, pcx)
+
+    assert {} == world.routes(vpc)[vpc.route_table_ids[0]]
+
+
+def test_route_that_somebody_has_pointed_elsewhere(world: World, ec2: Ec2) -> None:
+    """What is shown there now is not ours to delete again."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    gateway = internet_gateway(world, vpc)
+    world.stack().create(world.properties(vpc, peer))
+    table_id = vpc.route_table_ids[0]
+    destination = {"RouteTableId": table_id, "DestinationCidrBlock": "10.8.0.0/16"}
+    world.ec2(vpc).replace_route(**destination, GatewayId=gateway)
+    world.aws.faults.append(Fault("DeleteRoute", code="InvalidRoute.NotFound", status=400))
+
+    ec2.delete_route(RouteKey(Side.REQUESTER, table_id, "10.8.0.0/16"), "pcx-other")
+
+    assert {"10.8.0.0/16": gateway} == world.routes(vpc)[table_id]

@@ -377,12 +377,14 @@ def test_delete_of_a_half_made_one(world: World, pair: tuple[Vpc, Vpc]) -> None:
 
 
 def test_delete_of_what_is_gone(world: World, pair: tuple[Vpc, Vpc]) -> None:
-    """Deleted by hand and forgotten by EC2, and the query finds several: nothing is left to do."""
-    vpc, _ = pair
+    """Deleted by hand and forgotten by EC2, and the query finds several: its routes are removed all the same."""
+    vpc, peer = pair
     stack = world.stack()
     pcx = stack.create(sought(world, pair))["PhysicalResourceId"]
     world.ec2(vpc).delete_vpc_peering_connection(VpcPeeringConnectionId=pcx)
     world.aws.forget(pcx)
     world.vpc("hub", "10.4.0.0/16")
+    assert routed(world, vpc)
 
     assert "SUCCESS" == stack.delete()["Status"]
+    assert {} == routed(world, vpc) == routed(world, peer)

@@ -60,19 +60,19 @@ def test_nothing_is_asked_without_a_query() -> None:
     """The simple resource must not pay for it."""
     asked = sides()
 
-    assert desired() == find(desired(), asked)
+    assert desired() == find(desired(), asked, {})
     assert [] == asked[Side.REQUESTER].asked + asked[Side.ACCEPTER].asked
 
 
 def test_create() -> None:
     """All pairs must match, and a missing value matches any."""
-    assert ENDS == find(query(), sides()).ends
+    assert ENDS == find(query(), sides(), {}).ends
 
 
 def test_no_vpc_matches() -> None:
     """The query stands in the message, with where was looked."""
     with pytest.raises(NotFound) as raised:
-        find(query(spoke=(("Name", "spoke"), ("Shared", "yes"))), sides())
+        find(query(spoke=(("Name", "spoke"), ("Shared", "yes"))), sides(), {})
 
     assert (
         "PeerVpcTags match no VPC in eu-west-1 of account 222222222222 (Name=spoke, Shared=yes)." == raised.value.cause
@@ -82,14 +82,14 @@ def test_no_vpc_matches() -> None:
 def test_several_vpcs_match() -> None:
     """To take the first would peer another VPC tomorrow: all are named."""
     with pytest.raises(InvalidRequest) as raised:
-        find(query(), sides(hubs=("vpc-b", "vpc-a")))
+        find(query(), sides(hubs=("vpc-b", "vpc-a")), {})
 
     assert "VpcTags match 2 VPCs in us-east-1 of account 111111111111 (Name=hub): vpc-a, vpc-b." == raised.value.cause
 
 
 def test_what_was_found_stays() -> None:
     """Tags that move to another VPC do not move a peering."""
-    found = find(query(previous=query(), connection_id=PCX), sides(connection(), hubs=("vpc-new",)))
+    found = find(query(previous=query(), connection_id=PCX), sides(connection(), hubs=("vpc-new",)), {})
 
     assert ENDS == found.ends == getattr(found.previous, "ends", None)
 
@@ -97,7 +97,7 @@ def test_what_was_found_stays() -> None:
 def test_another_query_finds_anew() -> None:
     """Then it may be a replacement: the old pair is that of the connection."""
     before = query(hub=(("Name", "old"),))
-    found = find(query(previous=before, connection_id=PCX), sides(connection(), hubs=("vpc-new",)))
+    found = find(query(previous=before, connection_id=PCX), sides(connection(), hubs=("vpc-new",)), {})
 
     assert (replace(ENDS[0], vpc_id="vpc-new"), ENDS[1]) == found.ends
     assert ENDS == getattr(found.previous, "ends", None)
@@ -108,7 +108,7 @@ def test_the_rollback_of_a_replacement() -> None:
     failed = query(hub=(("Name", "new"),))
     seen = sides(connection())
     seen[Side.REQUESTER].vpcs["vpc-new"] = {"Name": "new"}
-    found = find(query(previous=failed, connection_id=PCX), seen)
+    found = find(query(previous=failed, connection_id=PCX), seen, {})
 
     assert ENDS == found.ends
     assert (replace(ENDS[0], vpc_id="vpc-new"), ENDS[1]) == getattr(found.previous, "ends", None)
@@ -116,7 +116,7 @@ def test_the_rollback_of_a_replacement() -> None:
 
 def test_a_connection_that_is_gone() -> None:
     """Then the query is all there is."""
-    assert ENDS == find(query(previous=query(), connection_id=PCX), sides()).ends
+    assert ENDS == find(query(previous=query(), connection_id=PCX), sides(), {}).ends
 
 
 @pytest.mark.parametrize("connection_id", [PCX, None])
@@ -124,12 +124,12 @@ def test_delete_finds_the_pair_by_the_connection(connection_id: str | None) -> N
     """By its id, or, where the Create did not come to tell it, by its owner tags."""
     gone = query(present=False, connection_id=connection_id)
 
-    assert ENDS == find(gone, sides(connection(), hubs=())).ends
+    assert ENDS == find(gone, sides(connection(), hubs=()), {}).ends
 
 
 def test_delete_of_what_is_gone() -> None:
     """Nothing to find is no failure there."""
-    found = find(query(present=False, connection_id=PCX), sides(hubs=("vpc-a", "vpc-b")))
+    found = find(query(present=False, connection_id=PCX), sides(hubs=("vpc-a", "vpc-b")), {})
 
     assert ("", "vpc-spoke") == (found.requester.end.vpc_id, found.accepter.end.vpc_id)
 
@@ -138,8 +138,8 @@ def test_delete_without_the_accepters_side() -> None:
     """Its role may be gone: the connection tells its VPC as well."""
     seen = {Side.REQUESTER: sides(connection())[Side.REQUESTER]}
 
-    assert ENDS == find(query(present=False, connection_id=PCX), seen).ends
-    assert "" == find(query(present=False), {Side.REQUESTER: sides()[Side.REQUESTER]}).accepter.end.vpc_id
+    assert ENDS == find(query(present=False, connection_id=PCX), seen, {}).ends
+    assert "" == find(query(present=False), {Side.REQUESTER: sides()[Side.REQUESTER]}, {}).accepter.end.vpc_id
 
 
 @pytest.mark.parametrize("present", [True, False])
@@ -150,9 +150,9 @@ def test_one_side_finds_its_own_vpc(present: bool) -> None:
     known = replace(wanted, connection_id=PCX, previous=wanted if present else None)
     seen = {Side.ACCEPTER: sides(connection(owner=None))[Side.ACCEPTER]}
 
-    assert "vpc-spoke" == find(wanted, seen).accepter.end.vpc_id
+    assert "vpc-spoke" == find(wanted, seen, {}).accepter.end.vpc_id
     seen[Side.ACCEPTER].vpcs.clear()
-    assert "vpc-spoke" == find(known, seen).accepter.end.vpc_id
+    assert "vpc-spoke" == find(known, seen, {}).accepter.end.vpc_id
 
 
 def test_another_place_finds_anew() -> None:
@@ -160,7 +160,7 @@ def test_another_place_finds_anew() -> None:
     before = query()
     elsewhere = replace(before.requester, end=replace(before.requester.end, region="us-west-2"))
     seen = sides(connection(), hubs=("vpc-west",))
-    found = find(query(previous=replace(before, requester=elsewhere), connection_id=PCX), seen)
+    found = find(query(previous=replace(before, requester=elsewhere), connection_id=PCX), seen, {})
 
     assert "vpc-west" == found.requester.end.vpc_id
     assert "vpc-hub" == (found.previous.requester.end.vpc_id if found.previous else None)
@@ -170,9 +170,20 @@ def test_an_adopted_connection_may_be_reversed() -> None:
     """The ids alone do not tell which end is whose: the tag does."""
     reversed_ = connection(ends=ENDS[::-1], tags={ADOPTED: "accepter+Routes"})
 
-    assert ENDS == find(query(present=False, connection_id=PCX), sides(reversed_, hubs=())).ends
+    assert ENDS == find(query(present=False, connection_id=PCX), sides(reversed_, hubs=()), {}).ends
 
 
 def test_a_dead_connection_of_ours_is_none() -> None:
     """Delete after a failed Create: what has ended already leads nowhere, and the query may still."""
-    assert ENDS == find(query(present=False), sides(connection(Status.DELETED, ends=(End("a", "", ""), ENDS[1])))).ends
+    ended = connection(Status.DELETED, ends=(End("a", "", ""), ENDS[1]))
+
+    assert ENDS == find(query(present=False), sides(ended), {}).ends
+
+
+def test_connection_that_is_not_shown_any_more() -> None:
+    """The registry knows which VPCs it joined: its routes are looked for there, whatever the queries find by now."""
+    remembered = {Side.REQUESTER: "vpc-a", Side.ACCEPTER: "vpc-b"}
+
+    found = find(query(present=False, connection_id=PCX), sides(hubs=("vpc-c", "vpc-d")), remembered)
+
+    assert ["vpc-a", "vpc-b"] == [end.vpc_id for end in found.ends]

@@ -41,7 +41,8 @@ def claim(request_type: str, request_id: str, physical_id: str = PCX, holder: st
 
 def answer(claim: Claim, status: str = "SUCCESS", physical_id: str = PCX) -> dict[str, Any]:
     """Return the answer to a claim's request."""
-    return {"Status": status, "PhysicalResourceId": physical_id, "RequestId": claim.request.request_id}
+    data = {"RequesterVpcId": "vpc-hub", "AccepterVpcId": f"vpc-of-{physical_id}"}
+    return {"Status": status, "PhysicalResourceId": physical_id, "RequestId": claim.request.request_id, "Data": data}
 
 
 def finished(item: Item, claim: Claim, status: str = "SUCCESS", physical_id: str = PCX) -> Item:
@@ -235,6 +236,7 @@ def test_living_ids_of_a_replacement() -> None:
     cleaned = finished(replaced, DELETE)
 
     assert (("pcx-new",), (PCX,), None) == (cleaned.living, cleaned.ended, cleaned.expires_at)
+    assert {"pcx-new": ("vpc-hub", "vpc-of-pcx-new")} == cleaned.vpc_ids
     assert cleaned.properties is not None
 
 

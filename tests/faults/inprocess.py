@@ -1,0 +1,351 @@
+"""AWS in this process: the handler's own botocore, without a socket, a thread or a clock that waits.
+
+A call goes through all of botocore (serialising, signing, parsing, raising) up to where it would be sent; there it is
+handed to the strict EC2, STS and DynamoDB. So a run takes milliseconds, is one thread, and can be forked at any call.
+"""
+
+import contextlib
+import functools
+import json
+import re
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from io import BytesIO
+from types import SimpleNamespace
+from typing import Any, Self, TypeVar
+from unittest.mock import patch
+from urllib.parse import parse_qsl, urlsplit
+
+import botocore.session
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from moto.core.utils import method_names_from_class
+from moto.dynamodb.models import dynamodb_backends
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+from handler.cfn import PeeringResource
+from handler.lifecycle import Lifecycle
+from handler.registry import DynamoStore, Registry
+from handler.sessions import Sessions
+from local import world as local_world
+from local.strict import Settings, StrictAws
+from tests.harness import HUB, VirtualTime
+
+T = TypeVar("T")
+URL = "http://aws.in-process"
+RESPONSE_URL = (
+    "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x?X-Amz-Signature=presigned-secret"
+)
+TABLE = "registry"
+CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
+BLOCKED_SECONDS = 0.5
+"""After so long (of the machine's own time) a timer's thread waits for a lock that its process will never release."""
+
+VOLATILE = {"Action", "Version", "Body", "Revision"}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of the handler: what it asks of whom, and the how many of its kind in this invocation it is."""
+
+    service: str
+    operation: str
+    account: str
+    region: str
+    parameters: str
+    nth: int = 0
+
+    @property
+    def kind(self) -> tuple[str, str, str, str]:
+        """What a lasting fault is about: an operation of an account and Region."""
+        return self.service, self.operation, self.account, self.region
+
+    def __str__(self) -> str:
+        return f"{self.service}.{self.operation} {self.account} {self.region} {self.parameters} #{self.nth}"
+
+
+_OF_THREAD = threading.local()
+"""The process that a timer's thread belongs to: it may outlive the invocation."""
+
+
+class Raw(BytesIO):
+    """A body as botocore reads it."""
+
+    def stream(self, **_: object) -> Iterator[bytes]:
+        """Yield it whole."""
+        yield self.read()
+
+
+Send = Callable[[], AWSResponse]
+Hook = Callable[[Call, Send], AWSResponse]
+"""What is done in place of sending: the fault, or nothing but to send."""
+
+
+class Unserved(StrictAws):
+    """The strict AWS without a server."""
+
+    url = URL  # type: ignore[assignment]  # a property of the served one
+
+    def answer(self, request: AWSPreparedRequest) -> AWSResponse:
+        """Answer a request at once."""
+        parts = urlsplit(request.url)
+        body = request.body.encode() if isinstance(request.body, str) else request.body or b""
+        headers = {k: v.decode() if isinstance(v, bytes) else v for k, v in request.headers.items()}
+        builder = EnvironBuilder(parts.path or "/", URL, parts.query, method=request.method, headers=headers, data=body)
+        chunks, status, answered = run_wsgi_app(self._application, builder.get_environ())
+        return AWSResponse(request.url, int(status.split()[0]), dict(answered), Raw(b"".join(chunks)))
+
+
+_PEOPLE: dict[str, Unserved] = {}
+"""The AWS that people's calls go to: their clients outlive a world."""
+
+
+def _answer_people(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+    return _PEOPLE["asked"].answer(request)
+
+
+class Serial:
+    """A thread pool of one thread, this one; what would not have begun after a failure does not."""
+
+    def __init__(self, *_: object) -> None:
+        self._failed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """All is done."""
+
+    def submit(self, task: Callable[..., T], *arguments: object) -> "Future[T]":
+        """Run a task, and return what came of it."""
+        future: Future[T] = Future()
+        if self._failed:
+            future.cancel()
+            future.set_running_or_notify_cancel()
+            return future
+        try:
+            future.set_result(task(*arguments))
+        except Exception as failure:  # noqa: BLE001  # as a pool does
+            self._failed = self.cancels
+            future.set_exception(failure)
+        return future
+
+    cancels = False
+
+    def shutdown(self, *, cancel_futures: bool = False) -> None:
+        """All is done."""
+
+
+class Cancelling(Serial):
+    """One whose tasks are cancelled after a failure."""
+
+    cancels = True
+
+
+class Killed(BaseException):
+    """Lambda has ended the process; nothing of it goes on."""
+
+
+@dataclass
+class Bucket:
+    """Where responses are put, by request: every body, in order."""
+
+    puts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def put(self, body: bytes) -> None:
+        """Take one."""
+        response = json.loads(body)
+        self.puts.setdefault(response["RequestId"], []).append(response)
+
+
+@dataclass
+class Process:
+    """One sandbox of the function, and what is done to its calls."""
+
+    hook: Hook
+    calls: list[Call] = field(default_factory=list)
+    dead: bool = False
+
+    def __post_init__(self) -> None:
+        """Nothing was called yet."""
+        self._counts: dict[Call, int] = {}
+
+    def numbered(self, call: Call) -> Call:
+        """Return the call with its number in this invocation."""
+        number = self._counts[call] = self._counts.get(call, -1) + 1
+        numbered = Call(*call.kind, call.parameters, number)
+        self.calls.append(numbered)
+        return numbered
+
+
+class InProcess:
+    """The function, its AWS and its CloudFormation bucket in this process; one at a time."""
+
+    def __init__(self) -> None:
+        self.time = AlarmedTime()
+        self.aws = Unserved(Settings(), clock=self.time.now)
+        self.bucket = Bucket()
+        self.process = Process(lambda _call, send: send())
+        session = botocore.session.Session()
+        session.register("before-send", self._send)
+        self._session, self._sessions = session, Sessions(session)
+        _PEOPLE["asked"] = self.aws
+        people = local_world._session().events  # noqa: SLF001  # of whoever is not the handler
+        people.register("before-send", _answer_people, unique_id="in-process")
+        for service in ("ec2", "sts", "service-quotas", "dynamodb"):
+            session.create_client(service, "us-east-1")  # parses its model, once for all that are forked
+        self._make_table()
+
+    def _make_table(self) -> None:
+        names = {"StackId": "HASH", "LogicalResourceId": "RANGE"}
+        local_world.client(URL, "dynamodb", HUB, "us-east-1").create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+            KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in names.items()],
+        )
+
+    def items(self) -> list[dict[str, Any]]:
+        """Return all items of the registry, parsed."""
+        table = dynamodb_backends[HUB]["us-east-1"].tables[TABLE]
+        return [json.loads(item.attrs["Body"].value) for item in table.all_items()]
+
+    def start(self, hook: Hook) -> PeeringResource:
+        """Start a fresh process of the function, whose calls go through the hook."""
+        self.process = Process(hook)
+        registry = Registry(DynamoStore(self._session, TABLE), self.time.clock)
+        return PeeringResource(Lifecycle(self._sessions, "installation"), registry)
+
+    def _send(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        return self._called(self._identified(request), lambda: self.aws.answer(request))
+
+    def _called(self, call: Call, send: Send) -> AWSResponse:
+        process: Process = getattr(_OF_THREAD, "process", self.process)
+        if process.dead:
+            raise Killed
+        try:
+            return process.hook(process.numbered(call), send)
+        except Killed:
+            process.dead = True
+            raise
+
+    def _identified(self, request: AWSPreparedRequest) -> Call:
+        headers = {k: v.decode() if isinstance(v, bytes) else v for k, v in request.headers.items()}
+        found = CREDENTIAL.search(headers["Authorization"])
+        assert found
+        key, region, service = found.groups()
+        target = headers.get("X-Amz-Target", "")
+        body = request.body.decode() if isinstance(request.body, bytes) else request.body
+        given: Mapping[str, Any] = json.loads(body) if target else dict(parse_qsl(body))
+        operation = target.rpartition(".")[2] or given["Action"]
+        parameters = {} if service == "dynamodb" else {k: v for k, v in given.items() if k not in VOLATILE}
+        account = key if key.isdigit() else self._account_of(key)
+        return Call(service, operation, account, region, json.dumps(parameters, sort_keys=True))
+
+    def _account_of(self, key: str) -> str:
+        from local.strict.gateway import _account_of  # noqa: PLC0415  # the gateway's own reading of a key
+
+        return _account_of(key) or "nobody"
+
+    def put(self, body: bytes) -> SimpleNamespace:
+        """Take a response, as the bucket does; it is a call like any other."""
+
+        def take() -> AWSResponse:
+            self.bucket.put(body)
+            return AWSResponse(RESPONSE_URL, 200, {}, Raw(b""))
+
+        return SimpleNamespace(status=self._called(Call("s3", "PutResponse", "", "us-east-1", ""), take).status_code)
+
+
+class AlarmedTime(VirtualTime):
+    """A virtual time at which timers go off."""
+
+    def restart(self) -> None:
+        """Begin at an hour past midnight, without timers."""
+        super().restart()
+        self._now = 3600.0
+        self.alarms: list[Alarm] = []
+
+    def sleep(self, seconds: float) -> None:
+        """Move on; what is due on the way goes off."""
+        ends = self._now + seconds
+        for alarm in sorted(self.alarms, key=lambda alarm: alarm.at):
+            if alarm.at <= ends and alarm in self.alarms:
+                self._now = max(self._now, alarm.at)
+                self.alarms.remove(alarm)
+                alarm.go_off()
+        self._now = max(self._now, ends)
+
+
+@dataclass(eq=False)
+class Alarm:
+    """crhelper's timer, by the virtual time."""
+
+    time: AlarmedTime
+    seconds: float
+    run_out: Callable[[], None]
+    process: "Process"
+
+    def start(self) -> None:
+        """Begin to run."""
+        self.at = self.time.now() + self.seconds
+        self.time.alarms.append(self)
+
+    def go_off(self) -> None:
+        """Run out in a thread of its own, as the timer does; where it waits for this thread, it waits in vain."""
+        thread = threading.Thread(target=self._run, daemon=True)
+        thread.start()
+        thread.join(BLOCKED_SECONDS)
+
+    def _run(self) -> None:
+        _OF_THREAD.process = self.process
+        with contextlib.suppress(Killed):
+            self.run_out()
+
+    def cancel(self) -> None:
+        """Never go off."""
+        if self in self.time.alarms:
+            self.time.alarms.remove(self)
+
+
+@contextlib.contextmanager
+def in_process(environment: Collection[tuple[str, str]] = ()) -> Iterator[InProcess]:
+    """Let the handler run in this process, with nothing of the outside."""
+    variables = {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": HUB,
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_ENDPOINT_URL": URL,
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        **dict(environment),
+    }
+    with patch.dict("os.environ", variables):
+        here = InProcess()
+
+        class Pool:
+            """The way to the bucket."""
+
+            def __init__(self, **_: object) -> None:
+                """Need nothing."""
+
+            def __enter__(self) -> Self:
+                return self
+
+            def __exit__(self, *_: object) -> None:
+                """Keep nothing."""
+
+            def request(self, _method: str, _url: str, *, body: bytes, **_: object) -> SimpleNamespace:
+                return here.put(body)
+
+        timers = SimpleNamespace(Timer=lambda seconds, run_out: Alarm(here.time, seconds, run_out, here.process))
+        with (
+            patch("handler.parallel.ThreadPoolExecutor", Cancelling),
+            patch("handler.observe.ThreadPoolExecutor", Serial),
+            patch("crhelper.resource_helper.threading", timers),
+            patch("handler.response.urllib3.PoolManager", Pool),
+            patch("moto.core.responses.method_names_from_class", functools.cache(method_names_from_class)),
+            patch("handler.response.ssl.create_default_context"),  # reads all of the machine's authorities
+        ):
+            yield here

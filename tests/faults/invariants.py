@@ -1,0 +1,121 @@
+"""What must hold whatever has failed, each as a value: where it does not, what is wrong is told."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from tests.faults.engine import SECONDS, Engine
+from tests.faults.scene import Scene
+from tests.harness import EXTERNAL_ID
+
+MOST_CALLS: Final = 2000
+"""Of one invocation: a call that is refused until the deadline is repeated every second or two."""
+
+SECRETS: Final = ("presigned-secret", "X-Amz-Signature", EXTERNAL_ID)
+UNRECORDED: Final = "the response could not be recorded"
+LEFT_BEHIND: Final = "may remain on the accepter's side"
+
+
+@dataclass(frozen=True)
+class Violation:
+    """An invariant that does not hold."""
+
+    invariant: str
+    detail: str
+
+    def as_json(self) -> dict[str, str]:
+        """Members by name."""
+        return asdict(self)
+
+
+def checked(scene: Scene, log: str) -> Iterator[Violation]:
+    """Yield what does not hold once CloudFormation has nothing more to send for now."""
+    yield from _answers(scene)
+    yield from (Violation("CloudFormation is content", problem) for problem in scene.engine.problems)
+    yield from _state(scene, log)
+    yield from _strangers(scene)
+    yield from _secrets(scene, log)
+    yield from _bounds(scene.engine)
+
+
+def _answers(scene: Scene) -> Iterator[Violation]:
+    for event in scene.engine.events:
+        puts = scene.here.bucket.puts.get(event["RequestId"], [])
+        different = {json.dumps(put, sort_keys=True) for put in puts}
+        if len(different) > 1:
+            yield Violation("one response", f"{event['RequestType']}: {sorted(different)}")
+
+
+def _state(scene: Scene, log: str) -> Iterator[Violation]:
+    engine = scene.engine
+    owned, wanted, ours = scene.owned(), scene.wanted(), scene.ours()
+    expected = [engine.physical_id] if engine.physical_id else []
+    if owned != expected:
+        kind = "no orphan" if len(owned) > len(expected) else "SUCCESS means done"
+        yield Violation(kind, f"live connections of ours: {owned}, resources: {expected}")
+    for place in wanted.items() - ours.items():
+        yield Violation("SUCCESS means done", f"route {place} is missing")
+    for place, target in ours.items() - wanted.items():
+        accepters = {table for peer in scene.peers for table in peer.route_table_ids}
+        if not (place[0] in accepters and LEFT_BEHIND in log):
+            yield Violation("no orphan", f"route {place} still leads to {target}")
+    if engine.physical_id in owned:
+        yield from _settings(scene, engine)
+
+
+def _settings(scene: Scene, engine: Engine) -> Iterator[Violation]:
+    properties, connection_id = engine.properties or {}, engine.physical_id or ""
+    connection = scene.here.aws.connection(connection_id)
+    if connection.status.value.code != "active":
+        yield Violation("SUCCESS means done", f"{connection_id} is {connection.status.value.code}")
+        return
+    if connection.accepter.vpc_id != properties["PeerVpcId"]:
+        yield Violation("SUCCESS means done", f"{connection_id} leads to {connection.accepter.vpc_id}")
+    given = {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])}
+    for vpc in (scene.vpc, next(peer for peer in scene.peers if peer.id == properties["PeerVpcId"])):
+        missing = given.items() - scene.tags(vpc, connection_id).items()
+        if missing:
+            yield Violation("SUCCESS means done", f"tags {missing} are missing in {vpc.region} of {vpc.account}")
+    for role, prefix in (("Requester", ""), ("Accepter", "Peer")):
+        option = "AllowDnsResolutionFromRemoteVpc"
+        wanted = properties.get(f"{prefix}{option}")
+        if wanted and wanted != str(connection.options[role].value.get(option, False)).lower():
+            yield Violation("SUCCESS means done", f"the {role.lower()}'s {option} is not {wanted}")
+
+
+def _strangers(scene: Scene) -> Iterator[Violation]:
+    if scene.foreign() != scene.before:
+        yield Violation("strangers notice nothing", f"{scene.before} became {scene.foreign()}")
+
+
+def _secrets(scene: Scene, log: str) -> Iterator[Violation]:
+    told = log + json.dumps(scene.here.bucket.puts)
+    yield from (
+        Violation("no secret is told", f"{secret} in logs or responses") for secret in SECRETS if secret in told
+    )
+
+
+def _bounds(engine: Engine) -> Iterator[Violation]:
+    for invocation in engine.invocations:
+        if invocation.calls > MOST_CALLS or invocation.seconds > SECONDS:
+            kind = invocation.event["RequestType"]
+            yield Violation("bounded", f"{kind}: {invocation.calls} calls in {invocation.seconds:.0f} s")
+
+
+def replayed(scene: Scene, log: str) -> Iterator[Violation]:
+    """Yield what changes when every event comes once more, to a fresh process.
+
+    An answer that the registry could not take, and the log says so, may be another one the next time.
+    """
+    engine, here = scene.engine, scene.here
+    before, puts = scene.routes(), {request: list(found) for request, found in here.bucket.puts.items()}
+    statuses = list(scene.connections())
+    for event in list(engine.events):
+        first = puts.get(event["RequestId"], [None])[0]
+        engine.invoke(event)
+        last = here.bucket.puts.get(event["RequestId"], [None])[-1]
+        if first is not None and first != last and UNRECORDED not in log:
+            yield Violation("a replay changes nothing", f"{event['RequestType']}: {first} became {last}")
+    if (before, statuses) != (scene.routes(), list(scene.connections())):
+        yield Violation("a replay changes nothing", "routes or connections have changed")

@@ -1,0 +1,158 @@
+"""The paths: how far a resource's life has come, and the request that is faulted then."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tests.faults.inprocess import Call, Killed, Send
+from tests.faults.scene import MORE_TAGS, Scene
+
+Play = Callable[[Scene], None]
+MAIN_ONLY = {"MainRouteTable": "true"}
+
+
+@dataclass(frozen=True)
+class Path:
+    """A part of a life: `before` is played without a fault, the first invocation of `faulted` has it."""
+
+    name: str
+    before: Play
+    faulted: Play
+    after: Play = field(default=lambda _scene: None)
+
+
+def nothing(_scene: Scene) -> None:
+    """Play nothing."""
+
+
+def created(scene: Scene) -> None:
+    """Create the resource."""
+    scene.engine.create(scene.properties())
+
+
+class Death:
+    """Kills a process after its first call of an operation."""
+
+    def __init__(self, operation: str) -> None:
+        self._operation = operation
+
+    def __call__(self, call: Call, send: Send) -> Any:  # noqa: ANN401  # botocore's
+        """Send, and end."""
+        answer = send()
+        if call.operation == self._operation:
+            raise Killed
+        return answer
+
+
+def died(scene: Scene) -> None:
+    """Let the first invocation of a Create die half way."""
+    engine = scene.engine
+    event = engine.event("Create", scene.properties())
+    engine.events.append(event)
+    engine.armed = Death("AcceptVpcPeeringConnection")
+    engine.invoke(event)
+
+
+def repeated(scene: Scene) -> None:
+    """Let Lambda repeat the Create that died."""
+    engine = scene.engine
+    event = engine.events[-1]
+    while not engine.invoke(event):
+        scene.here.time.sleep(60)
+    response = scene.here.bucket.puts[event["RequestId"]][0]
+    if response["Status"] == "SUCCESS":
+        engine.physical_id, engine.properties = response["PhysicalResourceId"], event["ResourceProperties"]
+    else:
+        engine.remove(response["PhysicalResourceId"], event["ResourceProperties"])
+
+
+def updated(**changes: object) -> Play:
+    """Return an Update that changes some properties."""
+    return lambda scene: scene.engine.update(scene.properties(**changes)) and None
+
+
+def reverted(**changes: object) -> Play:
+    """Return the rollback of such an Update."""
+    return lambda scene: scene.engine.revert(scene.properties(**changes), scene.properties())
+
+
+def both(*plays: Play) -> Play:
+    """Return some plays as one."""
+
+    def play(scene: Scene) -> None:
+        for each in plays:
+            each(scene)
+
+    return play
+
+
+def cleaned(scene: Scene) -> None:
+    """Clean up after a replacement, if there was one."""
+    scene.engine.clean()
+
+
+def deleted(scene: Scene) -> None:
+    """Delete the resource."""
+    scene.engine.delete()
+
+
+def removed(physical_id: str | None) -> Play:
+    """Return the Delete that follows a Create which failed: with the id that it told, or with an invented one."""
+    return lambda scene: scene.engine.remove(physical_id or _told(scene), scene.engine.events[0]["ResourceProperties"])
+
+
+def _told(scene: Scene) -> str:
+    told: str = scene.here.bucket.puts[scene.engine.events[0]["RequestId"]][0]["PhysicalResourceId"]
+    return told
+
+
+def refused(scene: Scene) -> None:
+    """Let a Create fail half way: somebody else's route is in the way, seen too late to be planned for."""
+    engine = scene.engine
+    event = engine.event("Create", scene.properties())
+    engine.events.append(event)
+
+    def intrude(call: Call, send: Send) -> Any:  # noqa: ANN401  # botocore's
+        if call.operation == "CreateTags":
+            table = scene.vpc.route_table_ids[0]
+            gateway = next(t for place, t in scene.routes().items() if t.startswith("igw-"))
+            scene.world.ec2(scene.vpc).create_route(
+                RouteTableId=table, DestinationCidrBlock="10.8.0.0/16", GatewayId=gateway
+            )
+        return send()
+
+    engine.armed = intrude
+    engine.invoke(event)
+    scene.before = scene.foreign()
+
+
+def taken(scene: Scene) -> None:
+    """Let somebody delete the connection by hand."""
+    scene.world.ec2(scene.vpc).delete_vpc_peering_connection(VpcPeeringConnectionId=scene.engine.physical_id)
+
+
+REPLACED = updated(peer=1)
+INVENTED = "network-Peering-1ABCDEFGHIJK"
+PATHS: Final = (
+    Path("create", nothing, created),
+    Path("create, repeated", died, repeated),
+    Path("update of nothing", created, updated()),
+    Path("update of tags", created, updated(Tags=MORE_TAGS)),
+    Path("update of options", created, updated(AllowDnsResolutionFromRemoteVpc="false")),
+    Path("update of routes", created, updated(PeerRoutes=MAIN_ONLY)),
+    Path("rollback of tags", both(created, updated(Tags=MORE_TAGS)), reverted(Tags=MORE_TAGS)),
+    Path(
+        "rollback of options",
+        both(created, updated(AllowDnsResolutionFromRemoteVpc="false")),
+        reverted(AllowDnsResolutionFromRemoteVpc="false"),
+    ),
+    Path("rollback of routes", both(created, updated(PeerRoutes=MAIN_ONLY)), reverted(PeerRoutes=MAIN_ONLY)),
+    Path("replacement", created, REPLACED, cleaned),
+    Path("clean-up of a replacement", both(created, REPLACED), cleaned),
+    Path("rollback of a replacement by Delete", both(created, REPLACED), lambda scene: scene.engine.revert_by_delete()),
+    Path("rollback of a replacement by Update", both(created, REPLACED), reverted(peer=1)),
+    Path("delete", created, deleted),
+    Path("delete after a failed create", refused, removed(None)),
+    Path("delete with an invented id", died, removed(INVENTED)),
+    Path("delete of what is gone", both(created, taken), deleted),
+)
