@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/.tools/sam/bin:$(BIN):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test campaign lint format invoke build docs lock clean
+.PHONY: help demo test campaign mutate lint format invoke build docs lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -27,6 +27,9 @@ test: lint .tools/sam/ready .tools/ministack/ready ## lint and all tests
 
 campaign: .venv/ready ## every fault at every call of every path; resumable, most of an hour
 	@PYTHONPATH=src $(PY) -m tests.faults
+
+mutate: .venv/ready ## mutants of the plan, of the registry and of the response: does a test notice each
+	@$(PY) -m tests.mutation
 
 lint: .venv/ready .tools/sam/ready ## ruff, mypy, the layer rule, sam validate
 	@$(BIN)/ruff check

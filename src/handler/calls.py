@@ -53,7 +53,10 @@ CONNECTION_NOT_FOUND: Final = "invalidvpcpeeringconnectionid.notfound"
 
 @dataclass(frozen=True)
 class Place:
-    """Where a call goes, for messages: the prefix of the side's properties, its account, Region and role."""
+    """Where a call goes, for messages: the prefix of the side's properties, its account, Region and role.
+
+    The account is empty where it is the function's own, which does not know it.
+    """
 
     prefix: str
     account: str
@@ -61,7 +64,7 @@ class Place:
     role_arn: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.region} of account {self.account}"
+        return f"{self.region} of {f'account {self.account}' if self.account else 'the function'}"
 
 
 def call(client: Any, operation: str, place: Place, deadline: Deadline, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401  # any botocore client
@@ -81,7 +84,7 @@ def call(client: Any, operation: str, place: Place, deadline: Deadline, **parame
         try:
             answer: dict[str, Any] = getattr(client, operation)(**parameters)
         except (ClientError, BotoCoreError, ResponseParserError) as error:
-            failure = explain(error, operation, place)
+            failure = explain(error, operation, place, client.meta.service_model.service_id)
             logger.debug("call", operation=operation, place=str(place), failure=str(failure))
             pause = next(pauses)
             until = visible if failure.ec2_code == CONNECTION_NOT_FOUND else deadline
@@ -99,11 +102,13 @@ def _passing(failure: PeeringError, operation: str) -> bool:
     return isinstance(failure, Throttling | NetworkFailure) or failure.ec2_status >= 500  # noqa: PLR2004  # HTTP's
 
 
-def explain(error: ClientError | BotoCoreError | ResponseParserError, operation: str, place: Place) -> PeeringError:
+def explain(
+    error: ClientError | BotoCoreError | ResponseParserError, operation: str, place: Place, service: str = "EC2"
+) -> PeeringError:
     """Return the failure that an error of botocore is, with its cause, subject and remedy."""
     action = "".join(part.title() for part in operation.split("_"))
     if isinstance(error, ClientError):
-        failure = _explain_answer(error, action, place)
+        failure = _explain_answer(error, action, place, service)
         failure.ec2_code = error.response["Error"].get("Code", "").lower()
         failure.ec2_status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
         return failure
@@ -116,15 +121,15 @@ def explain(error: ClientError | BotoCoreError | ResponseParserError, operation:
 
 
 def _explain_answer(  # noqa: PLR0911  # one return a kind of answer
-    error: ClientError, action: str, place: Place
+    error: ClientError, action: str, place: Place, service: str
 ) -> PeeringError:
     code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "").rstrip(".")
     lower = code.lower()
     said = f"{place} answered {action} with {code}: {message}."
     if lower in THROTTLED:
-        return Throttling(f"EC2 throttled {action} in {place} until the end.", "Deploy again, later.")
+        return Throttling(f"{service} throttled {action} in {place} until the end.", "Deploy again, later.")
     if lower in DENIED:
-        return _explain_denial(code, message, action, place)
+        return _explain_denial(code, message, f"{service.replace(' ', '').lower()}:{action}", place)
     if lower == "invalidvpcpeeringconnectionstate.dnshostnamesdisabled":
         return InvalidRequest(
             f"a VPC of the pair has DNS hostnames or DNS support off ({place}).",
@@ -144,11 +149,11 @@ def _explain_answer(  # noqa: PLR0911  # one return a kind of answer
     return InvalidRequest(said, "Correct what the message names, then deploy again.")
 
 
-def _explain_denial(code: str, message: str, action: str, place: Place) -> PeeringError:
+def _explain_denial(code: str, message: str, permission: str, place: Place) -> PeeringError:
     # STS says "User: arn:aws:sts::111111111111:assumed-role/a/b is not authorized to perform: sts:AssumeRole on ..."
     user = re.search(r"User: (arn:\S+)", message)
     who = user[1] if user else "the function's role"
-    if action == "AssumeRole":
+    if permission.endswith(":AssumeRole"):
         return AccessDenied(
             f"{place.prefix}RoleArn {place.role_arn} cannot be assumed by {who}.",
             f"Check that it exists, that it trusts the function's role, and {place.prefix}ExternalId.",
@@ -156,10 +161,10 @@ def _explain_denial(code: str, message: str, action: str, place: Place) -> Peeri
     if code.lower() == "unauthorizedoperation" or "not authorized" in message:
         holder = place.role_arn or who
         return AccessDenied(
-            f"{holder} may not ec2:{action} in {place}.",
-            f"Allow ec2:{action} there, and check tag conditions and service control policies.",
+            f"{holder} may not {permission} in {place}.",
+            f"Allow {permission} there, and check tag conditions and service control policies.",
         )
     return AccessDenied(
-        f"{place} refused ec2:{action} with {code}: {message}.",
+        f"{place} refused {permission} with {code}: {message}.",
         f"Check that Region {place.region} is enabled for the account, and the role.",
     )

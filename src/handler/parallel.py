@@ -1,7 +1,8 @@
 """Independent calls side by side: both accounts at once, and the routes of many tables."""
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from threading import Event
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -15,11 +16,21 @@ def run(tasks: Iterable[Callable[[], T]]) -> list[T]:
 
     After a failure no further task begins; it is raised once all that had begun have ended, the first in order.
     """
+    failed = Event()
+
+    def begin(task: Callable[[], T]) -> T:
+        if failed.is_set():
+            raise CancelledError
+        try:
+            return task()
+        except BaseException:
+            failed.set()
+            raise
+
     with ThreadPoolExecutor(WORKERS) as pool:
-        futures = [pool.submit(task) for task in tasks]
-        wait(futures, return_when=FIRST_EXCEPTION)
-        pool.shutdown(cancel_futures=True)
-    for future in futures:
-        if not future.cancelled() and (failure := future.exception()):
+        futures = [pool.submit(begin, task) for task in tasks]
+    failures = [failure for future in futures if (failure := future.exception())]
+    for failure in failures:
+        if not isinstance(failure, CancelledError):
             raise failure
     return [future.result() for future in futures]

@@ -79,7 +79,7 @@ class DynamoStore:
     def __init__(self, session: botocore.session.Session, table: str) -> None:
         self._client = session.create_client("dynamodb", config=CONFIG)
         self._table = table
-        self._place = Place("", "this account", self._client.meta.region_name)
+        self._place = Place("", "", self._client.meta.region_name)
 
     def load(self, key: Key, deadline: Deadline) -> Revision | None:
         """Return an item as it was written last.

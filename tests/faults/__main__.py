@@ -1,6 +1,8 @@
 """`python -m tests.faults`: the whole campaign, resumable. Ctrl-C ends it; the next call goes on where it was.
 
-Each unit is a path in a topology: its run without a fault, and a run for every fault at every call of it.
+It plays every unit twice over: ours, which must break no invariant, and a part of them with a handler as it is usually
+written, which must, since it proves that the campaign finds what it looks for. At the end docs/reliability.md is
+written from the results.
 """
 
 import argparse
@@ -10,86 +12,121 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from rich.progress import Progress
 
+from tests.faults.interleavings import DUELS, Duel
+from tests.faults.plain import plain
+from tests.faults.report import report
 from tests.faults.runs import UNITS, Unit
 from tests.faults.sites import HANDLER, static
+from tests.harness import TOPOLOGIES
 
 ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / ".campaign/sweep.jsonl"
-Result = dict[str, Any]
-
-
 FILES = sorted([*HANDLER.glob("*.py"), *HANDLER.glob("*.json"), *Path(__file__).parent.glob("*.py")])
 SOURCE = sha256(b"".join(path.read_bytes() for path in FILES)).hexdigest()[:16]
 """What the results rest on: the handler's and the campaign's code, as it was loaded."""
 
+Result = dict[str, Any]
 
-def played(name: str) -> Result:
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the campaign, whose results have a file of their own."""
+
+    name: str
+    units: tuple[Unit | Duel, ...]
+    play: Callable[[Unit | Duel], Iterable[Result]]
+
+    @property
+    def file(self) -> Path:
+        """Where its results are kept between two calls."""
+        return ROOT / f".campaign/{self.name}.jsonl"
+
+    def done(self) -> dict[str, Result]:
+        """Return the results that stand, by unit."""
+        lines = self.file.read_text().splitlines() if self.file.exists() else []
+        results = [json.loads(line) for line in lines]
+        return {result["unit"]: result for result in results if result["source"] == SOURCE}
+
+
+PARTS = {
+    part.name: part
+    for part in (
+        Part("faults", UNITS, lambda unit: unit.runs()),
+        Part("interleavings", DUELS, lambda duel: duel.runs()),
+        Part(
+            "plain",
+            tuple(unit for unit in UNITS if unit.topology == TOPOLOGIES[3]),
+            lambda unit: unit.runs(plain),
+        ),
+    )
+}
+
+
+def played(part: str, name: str) -> Result:
     """Play a unit to its end."""
-    unit = next(unit for unit in UNITS if str(unit) == name)
+    unit = next(unit for unit in PARTS[part].units if str(unit) == name)
     began = time.monotonic()
-    baseline, *runs = unit.runs()
+    runs = list(PARTS[part].play(unit))
     return {
         "unit": name,
         "source": SOURCE,
-        "runs": 1 + len(runs),
-        "unstruck": sum(not run.get("struck", True) for run in runs),
-        "calls": len(baseline.get("calls", [])),
-        "sites": baseline.get("sites", []),
-        "faults": Counter(run["fault"] for run in runs),
+        "runs": len(runs),
+        "calls": len(runs[0].get("calls", [])),
+        "sites": sorted({site for run in runs for site in run.get("sites", [])}),
+        "broken": sum(bool(run["violations"]) for run in runs),
+        "faults": Counter(run["fault"] or "none" for run in runs),
         "violations": [
-            {"fault": run["fault"], "call": run["call"], **violation}
-            for run in (baseline, *runs)
-            for violation in run["violations"]
+            {"fault": run["fault"], "call": run["call"], **violation} for run in runs for violation in run["violations"]
         ],
         "seconds": round(time.monotonic() - began, 1),
     }
 
 
-def done() -> dict[str, Result]:
-    """Return the results that stand, by unit."""
-    lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
-    results = [json.loads(line) for line in lines]
-    return {result["unit"]: result for result in results if result["source"] == SOURCE}
-
-
-def run(units: list[Unit]) -> dict[str, Result]:
-    """Play what has no result yet, two units at a time, and return all results."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    results = done()
-    left = [str(unit) for unit in units if str(unit) not in results]
-    with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool, Progress() as progress:
-        task = progress.add_task("campaign", total=len(units), completed=len(units) - len(left))
-        for result in pool.imap_unordered(played, left):
-            with RESULTS.open("a") as file:
+def results(part: Part, only: str, progress: Progress) -> Iterator[Result]:
+    """Play what has no result yet, two units at a time, and yield all results."""
+    part.file.parent.mkdir(exist_ok=True)
+    done = part.done()
+    names = [str(unit) for unit in part.units if only in str(unit)]
+    task = progress.add_task(part.name, total=len(names), completed=len(done.keys() & set(names)))
+    yield from (done[name] for name in names if name in done)
+    left = [name for name in names if name not in done]
+    with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
+        for result in pool.imap_unordered(partial(played, part.name), left):
+            with part.file.open("a") as file:
                 file.write(json.dumps(result) + "\n")
-            results[result["unit"]] = result
-            broken = f", [red]{len(result['violations'])} violations" if result["violations"] else ""
+            broken = f", [red]{result['broken']} broken" if result["broken"] else ""
             progress.console.print(f"{result['unit']}: {result['runs']} runs in {result['seconds']} s{broken}")
             progress.advance(task)
-    return {str(unit): results[str(unit)] for unit in units}
+            yield result
 
 
 def main() -> int:
-    """Return 0, or 1 where an invariant was broken or a call site never reached."""
+    """Return 0, or 1 where an invariant was broken, a call site never reached, or the plain handler found faultless."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--only", default="", help="units whose name contains this")
+    parser.add_argument("--only", default="", help="units whose name contains this; nothing is written then")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the workers end too
-    units = [unit for unit in UNITS if arguments.only in str(unit)]
-    results = run(units)
-    violations = [violation for result in results.values() for violation in result["violations"]]
-    reached = {site for result in results.values() for site in result["sites"]}
-    print(f"{len(results)} units, {sum(r['runs'] for r in results.values())} runs, {len(reached)} call sites reached")
-    print(f"violations: {dict(Counter(v['invariant'] for v in violations)) or 'none'}")
+    with Progress() as progress:
+        all_results = {name: list(results(part, arguments.only, progress)) for name, part in PARTS.items()}
+    ours = [*all_results["faults"], *all_results["interleavings"]]
+    for violation in (violation for result in ours for violation in result["violations"]):
+        print(violation)
+    reached = {site for result in ours for site in result["sites"]}
     unreached = [] if arguments.only else sorted(static() - reached)
-    print(f"call sites that no run reached: {unreached or 'none'}")
-    return int(bool(violations or unreached))
+    print(f"{sum(result['runs'] for result in ours)} runs, {sum(result['broken'] for result in ours)} broken")
+    print(f"call sites: {len(reached)} reached, not reached: {unreached or 'none'}")
+    if not arguments.only:
+        (ROOT / "docs/reliability.md").write_text(report(all_results, sorted(reached), unreached), encoding="utf-8")
+    proven = any(result["broken"] for result in all_results["plain"])
+    return int(any(result["broken"] for result in ours) or bool(unreached) or not proven)
 
 
 if __name__ == "__main__":

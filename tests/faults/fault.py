@@ -1,5 +1,6 @@
 """The faults: each is done to one call, or from that call on to all of its kind, in one invocation."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -9,6 +10,7 @@ from botocore.exceptions import ConnectionClosedError
 from urllib3.exceptions import ProtocolError
 
 from tests.faults.inprocess import RESPONSE_URL, URL, AlarmedTime, Call, Killed, Raw, Send
+from tests.faults.sites import reached
 
 SLOW_SECONDS: Final = 13.0
 """As long as the handler waits for one call: to connect, and to read."""
@@ -102,10 +104,13 @@ class Fault:
     struck: bool = False
     reads: dict[str, AWSResponse] = field(default_factory=dict)
     """The last answer of each reading."""
+    sites: set[str] = field(default_factory=set)
+    """The places of the handler's source that have called."""
 
     def __call__(self, call: Call, send: Send) -> AWSResponse:
         """Do it where it is due, else send."""
         self._pass_time()
+        self.sites |= reached(sys._getframe(1))  # noqa: SLF001  # the way to the caller
         if call == self.at or (self.struck and self.kind in LASTING and call.kind == self.at.kind):
             self.struck = True
             return _DONE[self.kind](self, call, send)

@@ -65,8 +65,8 @@ class Call:
         return f"{self.service}.{self.operation} {self.account} {self.region} {self.parameters} #{self.nth}"
 
 
-_OF_THREAD = threading.local()
-"""The process that a timer's thread belongs to: it may outlive the invocation."""
+OF_THREAD = threading.local()
+"""The process that a thread belongs to: a timer's may outlive the invocation, and two may run at the same time."""
 
 
 class Raw(BytesIO):
@@ -106,10 +106,10 @@ def _answer_people(request: AWSPreparedRequest, **_: object) -> AWSResponse:
 
 
 class Serial:
-    """A thread pool of one thread, this one; what would not have begun after a failure does not."""
+    """A thread pool of one thread, this one."""
 
     def __init__(self, *_: object) -> None:
-        self._failed = False
+        """Take no workers."""
 
     def __enter__(self) -> Self:
         return self
@@ -120,27 +120,11 @@ class Serial:
     def submit(self, task: Callable[..., T], *arguments: object) -> "Future[T]":
         """Run a task, and return what came of it."""
         future: Future[T] = Future()
-        if self._failed:
-            future.cancel()
-            future.set_running_or_notify_cancel()
-            return future
         try:
             future.set_result(task(*arguments))
         except Exception as failure:  # noqa: BLE001  # as a pool does
-            self._failed = self.cancels
             future.set_exception(failure)
         return future
-
-    cancels = False
-
-    def shutdown(self, *, cancel_futures: bool = False) -> None:
-        """All is done."""
-
-
-class Cancelling(Serial):
-    """One whose tasks are cancelled after a failure."""
-
-    cancels = True
 
 
 class Killed(BaseException):
@@ -189,7 +173,7 @@ class InProcess:
         self.process = Process(lambda _call, send: send())
         session = botocore.session.Session()
         session.register("before-send", self._send)
-        self._session, self._sessions = session, Sessions(session)
+        self.session, self._sessions = session, Sessions(session)
         _PEOPLE["asked"] = self.aws
         people = local_world._session().events  # noqa: SLF001  # of whoever is not the handler
         people.register("before-send", _answer_people, unique_id="in-process")
@@ -211,17 +195,21 @@ class InProcess:
         table = dynamodb_backends[HUB]["us-east-1"].tables[TABLE]
         return [json.loads(item.attrs["Body"].value) for item in table.all_items()]
 
-    def start(self, hook: Hook) -> PeeringResource:
-        """Start a fresh process of the function, whose calls go through the hook."""
+    def begin(self, hook: Hook) -> None:
+        """Let what is called from now on be a fresh process', whose calls go through the hook."""
         self.process = Process(hook)
-        registry = Registry(DynamoStore(self._session, TABLE), self.time.clock)
+
+    def start(self, hook: Hook) -> PeeringResource:
+        """Start a fresh process of the function."""
+        self.begin(hook)
+        registry = Registry(DynamoStore(self.session, TABLE), self.time.clock)
         return PeeringResource(Lifecycle(self._sessions, "installation"), registry)
 
     def _send(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
         return self._called(self._identified(request), lambda: self.aws.answer(request))
 
     def _called(self, call: Call, send: Send) -> AWSResponse:
-        process: Process = getattr(_OF_THREAD, "process", self.process)
+        process: Process = getattr(OF_THREAD, "process", self.process)
         if process.dead:
             raise Killed
         try:
@@ -267,6 +255,10 @@ class AlarmedTime(VirtualTime):
         self._now = 3600.0
         self.alarms: list[Alarm] = []
 
+    def pass_by(self, seconds: float) -> None:
+        """Move on without anybody sleeping."""
+        self._now += seconds
+
     def sleep(self, seconds: float) -> None:
         """Move on; what is due on the way goes off."""
         ends = self._now + seconds
@@ -299,7 +291,7 @@ class Alarm:
         thread.join(BLOCKED_SECONDS)
 
     def _run(self) -> None:
-        _OF_THREAD.process = self.process
+        OF_THREAD.process = self.process
         with contextlib.suppress(Killed):
             self.run_out()
 
@@ -339,9 +331,27 @@ def in_process(environment: Collection[tuple[str, str]] = ()) -> Iterator[InProc
             def request(self, _method: str, _url: str, *, body: bytes, **_: object) -> SimpleNamespace:
                 return here.put(body)
 
-        timers = SimpleNamespace(Timer=lambda seconds, run_out: Alarm(here.time, seconds, run_out, here.process))
+        class Connection(Pool):
+            """crhelper's own way to the bucket."""
+
+            def request(self, *, body: str, **_: object) -> SimpleNamespace:  # type: ignore[override]
+                return here.put(body.encode())
+
+            def getresponse(self) -> SimpleNamespace:
+                return SimpleNamespace(reason="OK")
+
+        waits = SimpleNamespace(sleep=here.time.sleep, time=here.time.now)
+        timers = SimpleNamespace(
+            Timer=lambda seconds, run_out: Alarm(
+                here.time, seconds, run_out, getattr(OF_THREAD, "process", here.process)
+            )
+        )
         with (
-            patch("handler.parallel.ThreadPoolExecutor", Cancelling),
+            patch("crhelper.utils.HTTPSConnection", lambda *_, **__: Connection()),
+            patch("crhelper.utils.time", waits),
+            patch("botocore.endpoint.time", waits),
+            patch("botocore.waiter.time", waits),
+            patch("handler.parallel.ThreadPoolExecutor", Serial),
             patch("handler.observe.ThreadPoolExecutor", Serial),
             patch("crhelper.resource_helper.threading", timers),
             patch("handler.response.urllib3.PoolManager", Pool),

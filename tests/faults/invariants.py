@@ -70,10 +70,11 @@ def _settings(scene: Scene, engine: Engine) -> Iterator[Violation]:
     if connection.status.value.code != "active":
         yield Violation("SUCCESS means done", f"{connection_id} is {connection.status.value.code}")
         return
-    if connection.accepter.vpc_id != properties["PeerVpcId"]:
+    peer = scene.peer_of(properties)
+    if connection.accepter.vpc_id != peer.id:
         yield Violation("SUCCESS means done", f"{connection_id} leads to {connection.accepter.vpc_id}")
     given = {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])}
-    for vpc in (scene.vpc, next(peer for peer in scene.peers if peer.id == properties["PeerVpcId"])):
+    for vpc in (scene.vpc, peer):
         missing = given.items() - scene.tags(vpc, connection_id).items()
         if missing:
             yield Violation("SUCCESS means done", f"tags {missing} are missing in {vpc.region} of {vpc.account}")

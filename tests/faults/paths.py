@@ -98,7 +98,13 @@ def deleted(scene: Scene) -> None:
 
 def removed(physical_id: str | None) -> Play:
     """Return the Delete that follows a Create which failed: with the id that it told, or with an invented one."""
-    return lambda scene: scene.engine.remove(physical_id or _told(scene), scene.engine.events[0]["ResourceProperties"])
+
+    def play(scene: Scene) -> None:
+        engine = scene.engine
+        engine.remove(physical_id or _told(scene), engine.events[0]["ResourceProperties"])
+        engine.physical_id = engine.properties = None
+
+    return play
 
 
 def _told(scene: Scene) -> str:
@@ -131,13 +137,49 @@ def taken(scene: Scene) -> None:
     scene.world.ec2(scene.vpc).delete_vpc_peering_connection(VpcPeeringConnectionId=scene.engine.physical_id)
 
 
+def sought(scene: Scene) -> dict[str, object]:
+    """Return properties that find everything: VPCs by tags, tables by subnets and tags, destinations by all means."""
+    name = [{"Key": "Name", "Value": "hub"}]
+    peer_name = [{"Key": "Name", "Value": "spoke"}]
+    rule = {
+        "SubnetIds": [scene.vpc.subnet_ids[0]],
+        "RouteTableTags": [{"Key": "Role", "Value": "spare"}],
+        "DestinationPrefixListIds": [scene.prefix_list_id],
+        "DestinationSubnetIds": [scene.peers[0].subnet_ids[0]],
+    }
+    found = scene.properties(VpcId=None, PeerVpcId=None, VpcTags=name, PeerVpcTags=peer_name, Routes=rule)
+    return {**found, "Tags": MORE_TAGS}
+
+
+def found(scene: Scene) -> None:
+    """Create the resource by queries."""
+    scene.engine.create(sought(scene))
+
+
+def crowded(scene: Scene) -> None:
+    """Fill a table up to where quotas are asked for, and leave a blackhole of somebody's dead connection in it."""
+    ec2, table = scene.world.ec2(scene.vpc), scene.vpc.route_table_ids[1]
+    gateway = next(t for t in scene.routes().values() if t.startswith("igw-"))
+    for number in range(50):
+        ec2.create_route(RouteTableId=table, DestinationCidrBlock=f"10.200.{number}.0/24", GatewayId=gateway)
+    dead = scene.world.peer(scene.vpc, scene.peers[1])
+    scene.theirs.add(dead)
+    scene.world.route(scene.vpc, 0, "10.8.0.0/16", dead)
+    ec2.delete_vpc_peering_connection(VpcPeeringConnectionId=dead)
+    scene.to_be_taken.add((scene.vpc.route_table_ids[0], "10.8.0.0/16"))
+    scene.before = scene.foreign()
+
+
 REPLACED = updated(peer=1)
 INVENTED = "network-Peering-1ABCDEFGHIJK"
 PATHS: Final = (
     Path("create", nothing, created),
     Path("create, repeated", died, repeated),
+    Path("create by queries", nothing, found),
+    Path("create in a crowded VPC", crowded, created),
     Path("update of nothing", created, updated()),
     Path("update of tags", created, updated(Tags=MORE_TAGS)),
+    Path("removal of tags", both(created, updated(Tags=MORE_TAGS)), updated()),
     Path("update of options", created, updated(AllowDnsResolutionFromRemoteVpc="false")),
     Path("update of routes", created, updated(PeerRoutes=MAIN_ONLY)),
     Path("rollback of tags", both(created, updated(Tags=MORE_TAGS)), reverted(Tags=MORE_TAGS)),
@@ -152,6 +194,7 @@ PATHS: Final = (
     Path("rollback of a replacement by Delete", both(created, REPLACED), lambda scene: scene.engine.revert_by_delete()),
     Path("rollback of a replacement by Update", both(created, REPLACED), reverted(peer=1)),
     Path("delete", created, deleted),
+    Path("delete by queries, with an invented id", found, removed(INVENTED)),
     Path("delete after a failed create", refused, removed(None)),
     Path("delete with an invented id", died, removed(INVENTED)),
     Path("delete of what is gone", both(created, taken), deleted),

@@ -42,15 +42,15 @@ class Unit:
 
     def runs(self, start: Start = ours, kinds: tuple[str, ...] = KINDS) -> Iterator[Result]:
         """Yield the results: of the run without a fault first, which tells the calls, and then of each fault."""
-        with in_process() as here, _captured() as log:
+        with in_process() as here, captured() as log:
             scene = Scene(here, self.topology, start(here))
             self.path.before(scene)
-            baseline = _forked(lambda: _baseline(self.path, scene, log))
+            baseline = forked(lambda: _baseline(self.path, scene, log))
             yield {"call": None, "fault": None, **baseline}
             for call in (Call(**call) for call in baseline["calls"]):
                 for kind in filter(lambda kind: applies(kind, call), kinds):
                     fault = Fault(kind, call, here.time)
-                    result = _forked(lambda: _faulted(self.path, scene, log, fault, baseline["state"]))  # noqa: B023
+                    result = forked(lambda: _faulted(self.path, scene, log, fault, baseline["state"]))  # noqa: B023
                     yield {"call": str(call), "fault": kind, **result}
 
 
@@ -58,7 +58,7 @@ UNITS = tuple(Unit(path, topology) for path in PATHS for topology in TOPOLOGIES)
 
 
 @contextlib.contextmanager
-def _captured() -> Iterator[io.StringIO]:
+def captured() -> Iterator[io.StringIO]:
     """Collect all that the function writes."""
     log = io.StringIO()
     (handler,) = logger.handlers
@@ -88,7 +88,7 @@ def _baseline(path: Path, scene: Scene, log: io.StringIO) -> Result:
 def _faulted(path: Path, scene: Scene, log: io.StringIO, fault: Fault, expected: str) -> Result:
     scene.engine.armed = fault
     result = _played(path, scene, log, expected)
-    return {**result, "struck": fault.struck}
+    return {**result, "struck": fault.struck, "sites": sorted(fault.sites)}
 
 
 def _played(path: Path, scene: Scene, log: io.StringIO, expected: str = "") -> Result:
@@ -106,7 +106,7 @@ def _played(path: Path, scene: Scene, log: io.StringIO, expected: str = "") -> R
     return {"violations": [violation.as_json() for violation in dict.fromkeys(found)], "state": state}
 
 
-def _forked(work: Callable[[], Result]) -> Result:
+def forked(work: Callable[[], Result]) -> Result:
     """Do work in a copy of this process, and return what it returned; what it changed is gone."""
     reader, writer = os.pipe()
     gc.freeze()  # what is there already is not copied by looking at it

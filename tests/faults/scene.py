@@ -4,15 +4,15 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from local.strict.connections import backend_of
 from local.strict.routes import SHOWN_TARGETS
-from local.world import Vpc, make_vpc
+from local.world import Vpc, make_prefix_list, make_vpc
 from tests.faults.engine import Engine, Handler, Properties
 from tests.faults.inprocess import Hook, InProcess
-from tests.harness import ResponseBucket, Topology, World, internet_gateway
+from tests.harness import EXTERNAL_ID, ResponseBucket, Topology, World, internet_gateway
 
-OWNED = "vpc-peering:stack-id"
 MEMBERS = tuple(SHOWN_TARGETS.values())
 TAGS = [{"Key": "Env", "Value": "test"}]
 MORE_TAGS = [{"Key": "Env", "Value": "prod"}, {"Key": "Team", "Value": "network"}]
@@ -26,14 +26,21 @@ class Scene:
     topology: Topology
     start: Callable[[Hook], Handler]
     peers: list[Vpc] = field(default_factory=list)
+    to_be_taken: set[tuple[str, str]] = field(default_factory=set)
+    """Places of routes that are not ours, and that we may have all the same: blackholes of the dead."""
 
     def __post_init__(self) -> None:
         """Make our VPCs and the strangers."""
         self.world = World(self.here.aws, ResponseBucket(""), self.topology, self.here.time)
         self.vpc = self.world.vpc("hub", "10.0.0.0/16")
         self.peers = [self.world.peer_vpc("spoke", "10.8.0.0/16"), self.world.peer_vpc("other", "10.16.0.0/16")]
+        place = (self.vpc.account, self.vpc.region)
+        self.prefix_list_id = make_prefix_list(self.here.aws.url, *place, "offices", "10.8.9.0/24", max_entries=3)
+        spare = [{"Key": "Role", "Value": "spare"}]
+        self.world.ec2(self.vpc).create_tags(Resources=[self.vpc.route_table_ids[1]], Tags=spare)
         self.engine = Engine(self.here, self.start)
         self._make_strangers()
+        self.theirs = set(self.here.aws.connections)
         self.before = self.foreign()
 
     def _make_strangers(self) -> None:
@@ -61,11 +68,24 @@ class Scene:
         dns = {"AllowDnsResolutionFromRemoteVpc": "true", "PeerAllowDnsResolutionFromRemoteVpc": "true"}
         return self.world.properties(self.vpc, self.peers[peer], **{"Tags": TAGS, **dns, **more})
 
-    def connections(self) -> Iterator[tuple[str, str, dict[str, str]]]:
-        """Yield id, status and requester's tags of every connection that there is."""
+    def turned(self) -> Properties:
+        """Return the properties of a stack that peers the same VPCs from the other side."""
+        given = self.properties()
+        names = ("VpcId", "Region", "OwnerId", "RoleArn", "ExternalId")
+        sides = {"": (self.vpc, self.peers[0]), "Peer": (self.peers[0], self.vpc)}
+        ends = {prefix: ends[1] for prefix, ends in sides.items()}
+        kept = {name: value for name, value in given.items() if name.removeprefix("Peer") not in names}
+        for prefix, vpc in ends.items():
+            kept |= {f"{prefix}VpcId": vpc.id, f"{prefix}Region": vpc.region}
+            if role := self.world.roles.get(vpc.account):
+                kept |= {f"{prefix}RoleArn": role, f"{prefix}ExternalId": EXTERNAL_ID}
+        return {**kept, "PeerOwnerId": ends["Peer"].account}
+
+    def connections(self) -> Iterator[tuple[str, str]]:
+        """Yield id and status of every connection that is there because of our stack."""
         for connection_id, connection in self.here.aws.connections.items():
-            tags = backend_of(connection.requester.place).tags.get(connection_id, {})
-            yield connection_id, connection.status.value.code, dict(tags)
+            if connection_id not in self.theirs:
+                yield connection_id, connection.status.value.code
 
     def tags(self, vpc: Vpc, connection_id: str) -> dict[str, str]:
         """Return the tags of a connection in the place of a VPC."""
@@ -74,12 +94,14 @@ class Scene:
     def owned(self) -> list[str]:
         """Return the ids of our live connections."""
         ended = {"deleted", "deleting", "rejected", "failed", "expired"}
-        return [pcx for pcx, status, tags in self.connections() if OWNED in tags and status not in ended]
+        return [pcx for pcx, status in self.connections() if status not in ended]
 
     def routes(self) -> dict[tuple[str, str], str]:
         """Return the target of every route of this world but the local ones, by table and destination: the truth."""
         return {
-            (table.id, str(route.destination_cidr_block)): next(filter(None, (getattr(route, n) for n in MEMBERS)), "")
+            (table.id, str(route.destination_cidr_block or route.destination_prefix_list.id)): next(
+                filter(None, (getattr(route, n) for n in MEMBERS)), ""
+            )
             for vpc in self.vpcs
             for table in backend_of((vpc.account, vpc.region)).route_tables.values()
             if table.vpc_id == vpc.id
@@ -89,7 +111,7 @@ class Scene:
 
     def foreign(self) -> str:
         """Return all that is not ours, with every detail that EC2 keeps."""
-        known = {pcx for pcx, _, tags in self.connections() if OWNED in tags}
+        known = {pcx for pcx, _ in self.connections()}
         places = sorted({(vpc.account, vpc.region) for vpc in self.vpcs})
         tags = {
             f"{place} {resource}": sorted(found.items())
@@ -102,7 +124,11 @@ class Scene:
             (c.id, c.requester, c.accepter, c.status.value, {role: o.value for role, o in c.options.items()})
             for c in others
         ]
-        routes = sorted((*place, target) for place, target in self.routes().items() if target not in known)
+        routes = sorted(
+            (*place, target)
+            for place, target in self.routes().items()
+            if target not in known and place not in self.to_be_taken
+        )
         return json.dumps([tags, connections, routes], sort_keys=True)
 
     def state(self) -> str:
@@ -121,22 +147,25 @@ class Scene:
         properties, connection_id = self.engine.properties, self.engine.physical_id
         if properties is None or connection_id is None:
             return {}
-        peer = next(peer for peer in self.peers if peer.id == properties["PeerVpcId"])
+        peer = self.peer_of(properties)
         return {
-            (table, block): connection_id
-            for vpc, other, rule in ((self.vpc, peer, "Routes"), (peer, self.vpc, "PeerRoutes"))
-            for table in _chosen(vpc, properties.get(rule))
-            for block in other.cidr_blocks
+            (table, destination): connection_id
+            for vpc, other, name in ((self.vpc, peer, "Routes"), (peer, self.vpc, "PeerRoutes"))
+            if (rule := properties.get(name))
+            for table in (vpc.route_table_ids[:1] if "MainRouteTable" in rule else vpc.route_table_ids)
+            for destination in self._destinations(rule, other)
         }
+
+    def peer_of(self, properties: Properties) -> Vpc:
+        """Return the accepter's VPC that properties mean, by id or by name."""
+        return next((peer for peer in self.peers if peer.id == properties.get("PeerVpcId")), self.peers[0])
+
+    def _destinations(self, rule: dict[str, Any], other: Vpc) -> tuple[str, ...]:
+        if "DestinationSubnetIds" not in rule:
+            return other.cidr_blocks
+        return self.prefix_list_id, other.cidr_blocks[0].replace("/16", "/28")
 
     def ours(self) -> dict[tuple[str, str], str]:
         """Return the routes to a connection of ours, dead or alive."""
-        known = {pcx for pcx, _, tags in self.connections() if OWNED in tags}
-        known |= {f"{self.engine.physical_id}"}
+        known = {pcx for pcx, _ in self.connections()}
         return {place: target for place, target in self.routes().items() if target in known}
-
-
-def _chosen(vpc: Vpc, rule: dict[str, str] | None) -> tuple[str, ...]:
-    if not rule:
-        return ()
-    return vpc.route_table_ids if "AllRouteTables" in rule else vpc.route_table_ids[:1]

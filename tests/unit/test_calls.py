@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -273,8 +274,24 @@ def test_rest_of_botocore(broken: BotoCoreError) -> None:
 # The policy of repetition
 
 
+def test_failure_of_the_registry_names_its_own_permission() -> None:
+    """An operator who reads of EC2 would allow the wrong one."""
+    response = {
+        "Error": {
+            "Code": "AccessDeniedException",
+            "Message": "User: arn:aws:sts::1:assumed-role/f/n is not authorized",
+        },
+        "ResponseMetadata": {"HTTPStatusCode": 400},
+    }
+    failure = explain(ClientError(response, "PutItem"), "put_item", Place("", "", "us-east-1"), "DynamoDB")  # type: ignore[arg-type]
+
+    assert "arn:aws:sts::1:assumed-role/f/n may not dynamodb:PutItem in us-east-1 of the function." == failure.cause
+
+
 class Client:
     """A botocore client whose every operation gives one answer after the other, the last for ever."""
+
+    meta = SimpleNamespace(service_model=SimpleNamespace(service_id="EC2"))
 
     def __init__(self, *answers: Exception | dict[str, Any]) -> None:
         self.answers: Iterator[Exception | dict[str, Any]] = iter(answers)

@@ -1,5 +1,6 @@
 """What Service Quotas tells, where it may be asked."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ PLACE = Place("", "111111111111", "us-east-1")
 
 class Client:
     """Service Quotas that answers each operation in its own way."""
+
+    meta = SimpleNamespace(service_model=SimpleNamespace(service_id="Service Quotas"))
 
     def __init__(self, **answers: object) -> None:
         self.answers = answers

@@ -1,0 +1,245 @@
+"""Two invocations at the same time: every order of their calls that two changes of turn can make.
+
+One runs for some calls, then the other one for some, then the first one to its end, then the other one. Who sleeps lets
+the other one go on: nobody is held longer than a call takes.
+"""
+
+import io
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from handler.response import Undelivered
+from tests.faults.engine import ATTEMPTS, SECONDS, Engine, Event
+from tests.faults.inprocess import OF_THREAD, Call, InProcess, Killed, Send
+from tests.faults.invariants import Violation, checked, replayed
+from tests.faults.runs import Result, Start, captured, forked, ours
+from tests.faults.scene import Scene
+from tests.harness import TOPOLOGIES, Context, Topology
+
+CALL_SECONDS: Final = 1.0
+"""Of virtual time that a call takes, so that leases are renewed on the way."""
+
+
+@dataclass
+class Baton:
+    """Who runs: `turns` are the numbers of calls after which the first and then the second one hands over."""
+
+    turns: list[int]
+    running: int = 0
+    done: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Nobody has called yet."""
+        self._changed = threading.Condition()
+
+    def take(self, actor: int) -> None:
+        """Wait for the turn, and use up one call of it."""
+        with self._changed:
+            self._wait(actor)
+            if self.turns and self.turns[0] == 0 and 1 - actor not in self.done:
+                self.turns.pop(0)
+                self._hand_over(actor)
+            if self.turns:
+                self.turns[0] -= 1
+
+    def rest(self, actor: int) -> None:
+        """Let the other one go on while this one sleeps."""
+        with self._changed:
+            if 1 - actor not in self.done:
+                self._hand_over(actor)
+
+    def end(self, actor: int) -> None:
+        """Leave the rest to the other one."""
+        with self._changed:
+            self.done.add(actor)
+            self.running = 1 - actor
+            self._changed.notify_all()
+
+    def _hand_over(self, actor: int) -> None:
+        self.running = 1 - actor
+        self._changed.notify_all()
+        self._wait(actor)
+
+    def _wait(self, actor: int) -> None:
+        while self.running != actor:
+            self._changed.wait()
+
+
+@dataclass
+class Race:
+    """Two events that are served at the same time."""
+
+    here: InProcess
+    baton: Baton
+    events: tuple[Event, Event]
+    start: Start
+
+    def run(self) -> None:
+        """Serve both to their end, and again what failed, as Lambda does."""
+        threads = [threading.Thread(target=self._serve, args=(actor,)) for actor in (0, 1)]
+        sleep = self.here.time.sleep
+
+        def rest(seconds: float) -> None:
+            sleep(seconds)
+            self.baton.rest(OF_THREAD.actor)
+
+        self.here.time.sleep = rest  # type: ignore[method-assign]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.here.time.sleep = sleep  # type: ignore[method-assign]
+
+    def _serve(self, actor: int) -> None:
+        OF_THREAD.actor = actor
+
+        def hook(_call: Call, send: Send) -> Any:  # noqa: ANN401  # botocore's
+            self.baton.take(actor)
+            self.here.time.pass_by(CALL_SECONDS)
+            return send()
+
+        with self.baton._changed:  # noqa: SLF001  # one process is started at a time
+            self.baton._wait(actor)  # noqa: SLF001
+        for _ in range(ATTEMPTS):
+            handler = self.start(self.here)(hook)
+            OF_THREAD.process = self.here.process
+            began = self.here.time.now()
+            try:
+                handler(self.events[actor], Context(self.here.time.now, began + SECONDS))
+                break
+            except (Undelivered, Killed):
+                self.here.time.sleep(60)
+        self.baton.end(actor)
+
+
+@dataclass(frozen=True)
+class Duel:
+    """Two events on a topology, in all orders."""
+
+    name: str
+    topology: Topology
+    prepare: Callable[[Scene], tuple[list[Engine], tuple[Event, Event]]]
+    finish: Callable[[Scene, list[Engine]], Iterator[Violation]]
+
+    def __str__(self) -> str:
+        return f"{self.name} / {self.topology}"
+
+    def runs(self, start: Start = ours, stride: int = 1) -> Iterator[Result]:
+        """Yield the result of every order; of each `stride`th only where less is asked for."""
+        from tests.faults.inprocess import in_process  # noqa: PLC0415  # as every unit, in a world of its own
+
+        with in_process() as here, captured() as log:
+            scene = Scene(here, self.topology, start(here))
+            engines, events = self.prepare(scene)
+            counts = forked(lambda: self._counted(scene, events, start))["counts"]
+            for first, second in itertools.islice(
+                itertools.product(range(counts[0] + 1), range(counts[1] + 1)), 0, None, stride
+            ):
+                turns = [first, second]
+                result = forked(lambda: self._run(scene, engines, events, turns, start, log))  # noqa: B023
+                yield {"call": f"{first} calls, {second} calls", "fault": "interleaved", **result}
+
+    def _counted(self, scene: Scene, events: tuple[Event, Event], start: Start) -> Result:
+        counts = []
+        for event in events:
+            handler = start(scene.here)(lambda _call, send: send())
+            handler(event, Context(scene.here.time.now, scene.here.time.now() + SECONDS))
+            counts.append(len(scene.here.process.calls))
+        return {"counts": counts}
+
+    def _run(  # noqa: PLR0913, PLR0917  # what a run knows
+        self,
+        scene: Scene,
+        engines: list[Engine],
+        events: tuple[Event, Event],
+        turns: list[int],
+        start: Start,
+        log: io.StringIO,
+    ) -> Result:
+        Race(scene.here, Baton(turns), events, start).run()
+        found = [*self.finish(scene, engines), *checked(scene, log.getvalue())]
+        for engine in engines:
+            if engine.physical_id:
+                engine.delete()
+        found += checked(scene, log.getvalue())
+        for engine in engines:
+            scene.engine = engine
+            found += replayed(scene, log.getvalue())
+        return {"violations": [violation.as_json() for violation in dict.fromkeys(found)]}
+
+
+def _sent(engine: Engine, *events: Event) -> None:
+    engine.events += events
+
+
+def _settled(engine: Engine, event: Event) -> None:
+    """Let CloudFormation take note of a Create."""
+    response = engine.here.bucket.puts[event["RequestId"]][0]
+    if response["Status"] == "SUCCESS":
+        engine.physical_id, engine.properties = response["PhysicalResourceId"], event["ResourceProperties"]
+    else:
+        engine.remove(response["PhysicalResourceId"], event["ResourceProperties"])
+
+
+def _create_and_delete(scene: Scene) -> tuple[list[Engine], tuple[Event, Event]]:
+    engine = scene.engine
+    create = engine.event("Create", scene.properties())
+    _sent(engine, create)
+    delete = engine.event("Delete", scene.properties(), PhysicalResourceId=engine.invented)
+    _sent(engine, delete)
+    return [engine], (create, delete)
+
+
+def _deleted(scene: Scene, engines: list[Engine]) -> Iterator[Violation]:
+    (engine,) = engines
+    response = scene.here.bucket.puts[engine.events[1]["RequestId"]][0]
+    if response["Status"] != "SUCCESS":
+        yield Violation("CloudFormation is content", f"the Delete answered {response['Reason']}")
+
+
+def _twice(scene: Scene) -> tuple[list[Engine], tuple[Event, Event]]:
+    engine = scene.engine
+    create = engine.event("Create", scene.properties())
+    _sent(engine, create)
+    return [engine], (create, create)
+
+
+def _created(_scene: Scene, engines: list[Engine]) -> Iterator[Violation]:
+    (engine,) = engines
+    _settled(engine, engine.events[0])
+    if engine.physical_id is None:
+        yield Violation("SUCCESS means done", "a Create that came twice has failed")
+
+
+def _two_stacks(scene: Scene, *, reverse: bool) -> tuple[list[Engine], tuple[Event, Event]]:
+    other = Engine(scene.here, scene.start, "rival")
+    properties = scene.properties()
+    turned = scene.turned() if reverse else properties
+    first, second = scene.engine.event("Create", properties), other.event("Create", turned)
+    _sent(scene.engine, first)
+    _sent(other, second)
+    return [scene.engine, other], (first, second)
+
+
+def _one_has_it(scene: Scene, engines: list[Engine]) -> Iterator[Violation]:
+    for engine in engines:
+        _settled(engine, engine.events[0])
+    winners = [engine for engine in engines if engine.physical_id]
+    if len(winners) > 1:
+        yield Violation("no orphan", "two stacks have the same pair")
+    scene.engine = winners[0] if winners else scene.engine
+
+
+DUELS: Final = tuple(
+    Duel(name, topology, prepare, finish)
+    for topology in TOPOLOGIES[:4]
+    for name, prepare, finish in (
+        ("Delete during Create", _create_and_delete, _deleted),
+        ("Create delivered twice at once", _twice, _created),
+        ("two stacks on a pair", lambda scene: _two_stacks(scene, reverse=False), _one_has_it),
+        ("two stacks on a pair, reversed", lambda scene: _two_stacks(scene, reverse=True), _one_has_it),
+    )
+)

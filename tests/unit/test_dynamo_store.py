@@ -1,0 +1,150 @@
+"""What goes to DynamoDB, to the byte: the keys, the condition, and what a failure of the table is told as."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import botocore.session
+import pytest
+from botocore.stub import Stubber
+
+from handler.calls import CONFIG
+from handler.clock import Deadline
+from handler.errors import AccessDenied, InternalFailure, InvalidRequest, NotStabilized, PeeringError
+from handler.item import Item, Served
+from handler.registry import DynamoStore, Key, Revision
+from tests.harness import VirtualTime
+
+KEY: Final[Key] = ("arn:aws:cloudformation:us-east-1:111111111111:stack/network/1", "Peering")
+KEYS: Final = {"StackId": {"S": KEY[0]}, "LogicalResourceId": {"S": KEY[1]}}
+BODY: Final = '{"Requests":[{"RequestId":"create","RequestType":"Create"}]}'
+ITEM: Final = Item(requests=(Served(request_id="create", request_type="Create"),))
+FOUND: Final = {**KEYS, "Revision": {"S": "worker-1"}, "Version": {"N": "1"}, "Body": {"S": BODY}}
+READ: Final = {"TableName": "registry", "Key": KEYS, "ConsistentRead": True}
+WRITTEN: Final = {
+    "TableName": "registry",
+    "Item": FOUND,
+    "ConditionExpression": "Revision = :over",
+    "ExpressionAttributeValues": {":over": {"S": "worker-0"}},
+}
+
+
+class Session:
+    """A session that hands out one client, with answers of its own."""
+
+    def __init__(self) -> None:
+        self.client = botocore.session.get_session().create_client(
+            "dynamodb", "us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
+        )
+        self.stubber = Stubber(self.client)
+        self.asked: list[Any] = []
+
+    def create_client(self, *service: str, **options: Any) -> Any:  # noqa: ANN401  # as botocore's
+        """Write down what is asked for."""
+        self.asked.append((service, options))
+        return self.client
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    """Make a session whose answers must all be asked for."""
+    session = Session()
+    with session.stubber:
+        yield session
+        session.stubber.assert_no_pending_responses()
+
+
+@pytest.fixture
+def store(session: Session) -> DynamoStore:
+    """Make the store."""
+    return DynamoStore(session, "registry")  # type: ignore[arg-type]  # all that it uses
+
+
+@pytest.fixture
+def deadline() -> Deadline:
+    """Make a deadline that is far."""
+    return Deadline(VirtualTime().clock, 60)
+
+
+@pytest.mark.usefixtures("store")
+def test_client_does_not_repeat_by_itself(session: Session) -> None:
+    """The repetition that knows the deadline is ours, as for EC2."""
+    assert [(("dynamodb",), {"config": CONFIG})] == session.asked
+
+
+def test_load(session: Session, store: DynamoStore, deadline: Deadline) -> None:
+    """A read that may be stale would let two work at once."""
+    session.stubber.add_response("get_item", {"Item": FOUND}, READ)
+
+    assert Revision("worker-1", ITEM) == store.load(KEY, deadline)
+
+
+def test_load_of_what_is_not_there(session: Session, store: DynamoStore, deadline: Deadline) -> None:
+    """Every resource begins so."""
+    session.stubber.add_response("get_item", {}, READ)
+
+    assert store.load(KEY, deadline) is None
+
+
+@pytest.mark.parametrize("version", ["0", "2"])
+def test_load_of_another_version(session: Session, store: DynamoStore, deadline: Deadline, version: str) -> None:
+    """What this code does not understand it neither reads nor overwrites, and it says who can."""
+    session.stubber.add_response("get_item", {"Item": {**FOUND, "Version": {"N": version}}}, READ)
+
+    with pytest.raises(InternalFailure) as raised:
+        store.load(KEY, deadline)
+
+    assert (
+        f"the registry's item of this resource has version {version}, this function knows 1.",
+        "Deploy the newer version of the function again.",
+    ) == (raised.value.cause, raised.value.remedy)
+
+
+def test_save_over(session: Session, store: DynamoStore, deadline: Deadline) -> None:
+    """Only over the writing that was read: nobody's is lost."""
+    session.stubber.add_response("put_item", {}, WRITTEN)
+
+    assert store.save(KEY, "worker-0", Revision("worker-1", ITEM), deadline) is True
+
+
+def test_save_first(session: Session, store: DynamoStore, deadline: Deadline) -> None:
+    """Only where there is none; and DynamoDB removes what may go, from its time on."""
+    item = {**FOUND, "ExpiresAt": {"N": "77"}, "Body": {"S": BODY[:-1] + ',"ExpiresAt":77}'}}
+    condition = "attribute_not_exists(StackId)"
+    session.stubber.add_response(
+        "put_item", {}, {"TableName": "registry", "Item": item, "ConditionExpression": condition}
+    )
+    revision = Revision("worker-1", ITEM.model_copy(update={"expires_at": 77}))
+
+    assert store.save(KEY, None, revision, deadline) is True
+
+
+def test_save_that_comes_too_late(session: Session, store: DynamoStore, deadline: Deadline) -> None:
+    """Somebody has written meanwhile: that is no failure, the caller decides anew."""
+    session.stubber.add_client_error("put_item", "ConditionalCheckFailedException", http_status_code=400)
+
+    assert store.save(KEY, "worker-0", Revision("worker-1", ITEM), deadline) is False
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [("ResourceNotFoundException", InvalidRequest), ("AccessDeniedException", AccessDenied)],
+)
+def test_table_that_cannot_be_used(
+    session: Session, store: DynamoStore, deadline: Deadline, code: str, kind: type[PeeringError]
+) -> None:
+    """The registry is named, or the reader looks for the fault in EC2; the failure keeps its kind and its remedy."""
+    session.stubber.add_client_error("put_item", code, "Said", http_status_code=400)
+
+    with pytest.raises(kind) as raised:
+        store.save(KEY, "worker-0", Revision("worker-1", ITEM), deadline)
+
+    assert raised.value.cause.startswith("the registry, table registry, cannot be used: ")
+    assert "us-east-1 of the function" in raised.value.cause
+    assert isinstance(raised.value.__cause__, PeeringError)
+    assert raised.value.__cause__.remedy == raised.value.remedy
+
+
+def test_time_that_is_over(store: DynamoStore) -> None:
+    """Nothing is sent after the deadline: the stub, which expects no call, would fail."""
+    with pytest.raises(NotStabilized, match="the requester: calling get_item in us-east-1"):
+        store.load(KEY, Deadline(VirtualTime().clock, 0))
