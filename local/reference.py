@@ -38,8 +38,11 @@ QUERIES: Final = frozenset({"VpcTags", "PeerVpcTags"})
 """Properties that lead to the pair: another value may find another one."""
 
 PROPERTIES: Final = {
-    "VpcId": Meaning("The requester's VPC. With `VpcPeeringConnectionId` it is only checked.", "required"),
-    "PeerVpcId": Meaning("The accepter's VPC.", "required"),
+    "VpcId": Meaning(
+        "The requester's VPC. With `VpcPeeringConnectionId` it is only checked.",
+        "required, or `VpcTags`; optional with `VpcPeeringConnectionId`",
+    ),
+    "PeerVpcId": Meaning("The accepter's VPC.", "required, or `PeerVpcTags`"),
     "VpcTags": Meaning(
         "Instead of `VpcId`: the tags by which to find the VPC, exactly one of that account and Region. All pairs must "
         "match. What was found at Create stays the resource's VPC until the query itself changes."
@@ -69,7 +72,8 @@ PROPERTIES: Final = {
     ),
     "PeerRoleArn": Meaning(
         "The role to act with on the accepter's side. Required where that is another account than the function's and "
-        "anything is asked of it. Its account must be `PeerOwnerId`.",
+        "anything is asked of it. Its account must be `PeerOwnerId`, and is its default: without `PeerOwnerId`, a role "
+        "of another account makes another pair: Replacement.",
         "the function's own role",
     ),
     "ExternalId": Meaning("Sent when `RoleArn` is assumed; written to no log."),
@@ -111,7 +115,8 @@ PROPERTIES: Final = {
     ),
     "PeerTags": Meaning(
         "Tags on the accepter's side. In one account and Region EC2 keeps one set for both sides: the two lists must "
-        "then agree about every key.",
+        "then agree about every key. With `AutoAccept: false` the other side is tagged only where something else is "
+        "asked of it, or `PeerTags` is given.",
         "`Tags`",
     ),
     "Routes": Meaning("Routes in the requester's tables towards the accepter. Absent: none."),
@@ -162,7 +167,8 @@ SOUGHT_TAG: Final = {
 ATTRIBUTES: Final = {
     "Id": "The id of the connection, as `Ref` gives it.",
     "VpcPeeringConnectionId": "The same, by EC2's name.",
-    "Status": "EC2's status: `active`, or `pending-acceptance` with `AutoAccept: false`.",
+    "Status": "EC2's status: `active`, or `pending-acceptance` with `AutoAccept: false`; after a rollback to a "
+    "`VpcPeeringConnectionId` that has ended, its last one, `deleted` say.",
     "RequesterVpcId": "The requester's VPC.",
     "RequesterOwnerId": "Its account.",
     "RequesterRegion": "Its Region.",
@@ -245,7 +251,8 @@ def _attributes() -> Iterator[str]:
 def _failures() -> Iterator[str]:
     yield from ("", "## Failures", "")
     yield f"The reason of a failure begins with its code, and has at most {REASON_LIMIT} characters."
-    yield f"Where several things are found before anything is written, it has all of them, in at most {FINDINGS_LIMIT}."
+    yield f"Where several things are found before anything is written, it has all of them, in at most {FINDINGS_LIMIT};"
+    yield "as long may one be that names the stack of another owner."
     yield "It names what is in the way, and ends with what to do. The function's log has it whole."
     yield from ("", *_table(("code", "meaning"), ((f"`{c.code}`", c.__doc__) for c in PeeringError.__subclasses__())))
 

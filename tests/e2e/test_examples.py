@@ -113,7 +113,7 @@ def test_by_tags(lab: Installed) -> None:
     tier = [{"Key": "Tier", "Value": "app"}]
     lab.ec2(vpc).create_tags(Resources=[vpc.subnet_ids[1]], Tags=tier)
     lab.ec2(peer).create_tags(Resources=[peer.route_table_ids[1]], Tags=[{"Key": "Peering", "Value": "shared"}])
-    offices = make_prefix_list(lab.aws.strict.url, peer.account, peer.region, "offices", "10.0.0.0/24", max_entries=5)
+    apps = make_prefix_list(lab.aws.strict.url, peer.account, peer.region, "apps", "10.0.0.0/24", max_entries=5)
     parameters = {
         "VpcName": "app",
         "PeerVpcName": "data",
@@ -121,7 +121,7 @@ def test_by_tags(lab: Installed) -> None:
         "PeerRoleArn": lab.role_arn,
         "PeerExternalId": EXTERNAL_ID,
         "DatabaseSubnetIds": ",".join(peer.subnet_ids[1:]),
-        "OfficesPrefixListId": offices,
+        "AppPrefixListId": apps,
     }
     stack = lab.stack()
     assert stack.deploy_example("by-tags", parameters) == "CREATE_COMPLETE"
@@ -129,7 +129,7 @@ def test_by_tags(lab: Installed) -> None:
     assert (outputs["PeerVpcId"], outputs.get("SkippedRoutes", "")) == (peer.id, "")
     databases = dict.fromkeys(("10.8.0.16/28", "10.8.0.32/28"), outputs["PeeringId"])
     assert lab.routes(vpc) == {**no_routes(vpc), vpc.route_table_ids[1]: databases}
-    assert lab.routes(peer) == {**no_routes(peer), peer.route_table_ids[1]: {offices: outputs["PeeringId"]}}
+    assert lab.routes(peer) == {**no_routes(peer), peer.route_table_ids[1]: {apps: outputs["PeeringId"]}}
     assert stack.delete() == "DELETE_COMPLETE"
     assert not lab.live(vpc)
     assert (lab.routes(vpc), lab.routes(peer)) == (no_routes(vpc), no_routes(peer))

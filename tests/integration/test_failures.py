@@ -7,7 +7,7 @@ import pytest
 
 from local.strict import Fault
 from local.world import Vpc
-from tests.harness import World, internet_gateway, operations, writes
+from tests.harness import TOPOLOGIES, World, internet_gateway, operations, writes
 
 Properties = dict[str, Any]
 
@@ -19,6 +19,9 @@ def _refused(world: World, properties: Properties) -> str:
     assert len(response["Reason"]) <= 240
     assert "Data" not in response
     return str(response["Reason"])
+
+
+topologies = pytest.mark.parametrize("world", TOPOLOGIES, indirect=True, ids=str)
 
 
 @pytest.fixture
@@ -148,18 +151,21 @@ def test_route_conflict_skipped(world: World, pair: tuple[Vpc, Vpc]) -> None:
     assert [{}, {"10.8.0.0/16": gateway}] == [world.routes(vpc)[t] for t in vpc.route_table_ids]
 
 
-def test_route_conflict_replaced_and_put_back(world: World, pair: tuple[Vpc, Vpc]) -> None:
-    """Replace takes the route over in one step, and Delete gives it back to the target that had it."""
-    vpc, peer = pair
-    table, gateway = vpc.route_table_ids[1], internet_gateway(world, vpc)
-    world.ec2(vpc).create_route(RouteTableId=table, DestinationCidrBlock="10.8.0.0/16", GatewayId=gateway)
+@topologies
+@pytest.mark.parametrize("side", [0, 1], ids=["requester", "accepter"])
+def test_route_conflict_replaced_and_put_back(world: World, pair: tuple[Vpc, Vpc], side: int) -> None:
+    """Replace takes the route over in one step, and Delete gives it back to the target that had it, on either side."""
+    end, destination = pair[side], ("10.8.0.0/16", "10.0.0.0/16")[side]
+    table, gateway = end.route_table_ids[1], internet_gateway(world, end)
+    world.ec2(end).create_route(RouteTableId=table, DestinationCidrBlock=destination, GatewayId=gateway)
     stack = world.stack()
+    rule = {("Routes", "PeerRoutes")[side]: {"AllRouteTables": "true", "OnConflict": "Replace"}}
 
-    created = stack.create(world.properties(vpc, peer, Routes={"AllRouteTables": "true", "OnConflict": "Replace"}))
+    created = stack.create(world.properties(*pair, **rule))
 
-    assert {"10.8.0.0/16": created["PhysicalResourceId"]} == world.routes(vpc)[table]
+    assert {destination: created["PhysicalResourceId"]} == world.routes(end)[table]
     stack.delete()
-    assert [{}, {"10.8.0.0/16": gateway}] == [world.routes(vpc)[t] for t in vpc.route_table_ids]
+    assert [{}, {destination: gateway}] == [world.routes(end)[t] for t in end.route_table_ids]
 
 
 @pytest.mark.parametrize("code", ["Gateway.NotAttached", "NatGatewayNotFound", "InvalidParameterValue"])

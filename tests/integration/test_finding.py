@@ -1,5 +1,6 @@
 """VPCs, route tables and destinations that are found: by tags, by subnets, by prefix lists."""
 
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -144,11 +145,12 @@ def test_destinations(world: World, pair: tuple[Vpc, Vpc]) -> None:
     assert {} == routed(world, vpc) == routed(world, peer)
 
 
+@topologies
 def test_a_subnet_with_ipv6(world: World) -> None:
     """Both blocks of a subnet are destinations, each in its own address family."""
     vpc = world.vpc("app", "10.0.0.0/16", ipv6=True)
     peer = world.peer_vpc("data", "10.8.0.0/16", ipv6=True)
-    block = peer.cidr_blocks[-1].replace("/56", "/64")
+    block = str(next(ip_network(peer.cidr_blocks[-1]).subnets(new_prefix=64)))
     ec2 = world.ec2(peer)
     subnet = ec2.create_subnet(VpcId=peer.id, CidrBlock="10.8.9.0/28", Ipv6CidrBlock=block)["Subnet"]["SubnetId"]
     rules = {"Routes": {"MainRouteTable": "true", "DestinationSubnetIds": [subnet]}}
@@ -158,6 +160,7 @@ def test_a_subnet_with_ipv6(world: World) -> None:
     assert {0: sorted(["10.8.9.0/28", block])} == {t: sorted(b) for t, b in routed(world, vpc).items()}
 
 
+@topologies
 def test_a_prefix_list_that_is_in_the_way(world: World, pair: tuple[Vpc, Vpc]) -> None:
     """A list is a destination as every other: a conflict names it, and Replace gives it back."""
     vpc, _ = pair
@@ -190,6 +193,7 @@ def test_a_prefix_list_of_the_other_region(world: World, pair: tuple[Vpc, Vpc]) 
     assert "A prefix list is of one Region" in reason
 
 
+@topologies
 @pytest.mark.parametrize(
     ("hub", "spoke", "count"), [(True, True, 2), (True, False, 1), (False, True, 1), (False, False, 1)]
 )
@@ -203,6 +207,7 @@ def test_ipv6_where_both_have_it(world: World, *, hub: bool, spoke: bool, count:
     assert (str(count), str(count)) == (data["RouteCount"], data["PeerRouteCount"])
 
 
+@topologies
 def test_a_hole_in_a_destination(world: World, pair: tuple[Vpc, Vpc]) -> None:
     """To leave a part out of a route is impossible: the reason says what to do instead."""
     rule = {"AllRouteTables": "true", "ExcludeCidrBlocks": ["10.8.4.0/24"]}
@@ -233,6 +238,7 @@ def test_skipped_routes_are_told(world: World, pair: tuple[Vpc, Vpc]) -> None:
     assert f"10.0.0.0/16 in {peer.route_table_ids[1]}" == data["PeerSkippedRoutes"]
 
 
+@topologies
 @pytest.mark.parametrize("policy", ["Fail", "Skip", "Replace"])
 def test_a_blackhole_of_a_dead_connection_is_no_conflict(world: World, pair: tuple[Vpc, Vpc], policy: str) -> None:
     """It leads nowhere, and nobody would ever want it back."""
@@ -251,6 +257,7 @@ def test_a_blackhole_of_a_dead_connection_is_no_conflict(world: World, pair: tup
     assert {} == routed(world, vpc)
 
 
+@topologies
 @pytest.mark.parametrize("policy", ["Fail", "Skip", "Replace"])
 def test_a_propagated_route_is_no_conflict(world: World, pair: tuple[Vpc, Vpc], policy: str) -> None:
     """A static route beside it wins, and takes nothing from it (terraform-provider-aws #36510)."""

@@ -168,6 +168,7 @@ def test_left_to_somebody_else_to_accept(world: World, pair: tuple[Vpc, Vpc]) ->
     assert {"10.0.0.0/16": pcx} == world.routes(peer)[peer.route_table_ids[0]]
 
 
+@topologies
 def test_another_connection_is_a_replacement(world: World, pair: tuple[Vpc, Vpc]) -> None:
     """The vendor has peered anew: routes move without a gap, and back if the stack rolls back."""
     vpc, peer = pair

@@ -58,6 +58,7 @@ def test_all_findings_in_one_message(world: World) -> None:
     assert len(reason) <= 1000
 
 
+@topologies
 def test_ipv6_overlap(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of both families are compared, and both are named."""
     vpc = world.vpc("six", "10.4.0.0/16", ipv6=True)
@@ -99,6 +100,7 @@ def fill(world: World, vpc: Vpc, count: int) -> None:
         )
 
 
+@topologies
 def test_route_quota(world: World, pair: tuple[Vpc, Vpc]) -> None:
     """The table, what it would hold, and the quota that this account has; a list counts with its maximum."""
     vpc, peer = pair
@@ -114,6 +116,7 @@ def test_route_quota(world: World, pair: tuple[Vpc, Vpc]) -> None:
     assert "SUCCESS" == world.stack().create(world.properties(vpc, peer))["Status"]
 
 
+@topologies
 @pytest.mark.parametrize("applied", [True, False])
 def test_peering_quota(world: World, *, applied: bool) -> None:
     """Of either VPC: the count, and the quota, raised by somebody or not."""
@@ -293,7 +296,7 @@ def test_an_update_waits_as_well(world: World, pair: tuple[Vpc, Vpc]) -> None:
 
 @topologies
 def test_what_touches_neither_connection_nor_routes(world: World, pair: tuple[Vpc, Vpc]) -> None:
-    """Tags, Name, policies, roles and external ids are changed without a call to what carries packets."""
+    """Tags, Name, policies and roles are changed without a call to what carries packets."""
     vpc, peer = pair
     stack = world.stack()
     pcx = stack.create(world.properties(*pair))["PhysicalResourceId"]
