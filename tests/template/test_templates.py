@@ -41,7 +41,7 @@ GIVEN = {
     "PeerVpcName": "spoke",
     "DatabaseSubnetIds": ["subnet-0bbbbbbbbbbbbbbb1"],
     "SubnetIds": ["subnet-0aaaaaaaaaaaaaaa1"],
-    "OfficesPrefixListId": "pl-0bbbbbbbbbbbbbbb1",
+    "AppPrefixListId": "pl-0bbbbbbbbbbbbbbb1",
     "VpcPeeringConnectionId": "pcx-0aaaaaaaaaaaaaaa1",
     "VendorVpcId": "vpc-0ccccccccccccccc1",
     "VendorAccountId": "999999999999",
