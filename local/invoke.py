@@ -50,6 +50,8 @@ def invoke(event: Mapping[str, Any], *, unanswered: bool) -> int:
         exchange = _exchange(event, Path(temporary))
         sent = event if unanswered else {**event, "ResponseURL": exchange.url}
         environment = _environment(function, aws.url) | {"SSL_CERT_FILE": f"{temporary}/ca.pem"}
+        if unanswered:
+            environment["AWS_SAM_LOCAL"] = "true"  # as `sam local invoke` sets it: one attempt to answer is enough
         with emulator(function["Handler"], ROOT / function["CodeUri"], environment) as run:
             answer = run(json.dumps(sent).encode()).decode()
     response = json.loads(exchange.wait(0) or b"{}")

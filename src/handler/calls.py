@@ -80,7 +80,7 @@ def call(client: Any, operation: str, place: Place, deadline: Deadline, **parame
     pauses = backoff(0.1, 2)
     visible = deadline.within(VISIBLE_WITHIN)
     while True:
-        deadline.check(f"{place.prefix or 'the requester'}: calling {operation} in {place}")
+        deadline.check(f"calling {operation} in {place}")
         try:
             answer: dict[str, Any] = getattr(client, operation)(**parameters)
         except (ClientError, BotoCoreError, ResponseParserError) as error:

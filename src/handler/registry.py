@@ -13,7 +13,7 @@ import botocore.session
 
 from handler.calls import CONFIG, Place, call
 from handler.clock import Clock, Deadline, backoff
-from handler.errors import InternalFailure, InvalidRequest, PeeringError
+from handler.errors import InternalFailure, InvalidRequest, NetworkFailure, NotStabilized, PeeringError
 from handler.item import Answer, Claim, Item, Superseded, admitted, answered, forgotten, held, remembered, unpacked
 from handler.model import RouteKey, RouteRecord, Side
 from handler.request import Request
@@ -135,6 +135,8 @@ class DynamoStore:
             if failure.ec2_code == "conditionalcheckfailedexception":
                 raise
             cause = f"the registry, table {self._table}, cannot be used: {failure.cause}"
+            if isinstance(failure, NotStabilized):  # of its own patience: the function has time left
+                raise NetworkFailure(cause, "Deploy again; if it recurs, check DynamoDB.") from failure
             raise failure.told(cause, failure.remedy) from failure
 
 

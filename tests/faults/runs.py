@@ -5,6 +5,7 @@ import gc
 import io
 import json
 import os
+import random
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from tests.harness import TOPOLOGIES, Topology
 
 Start = Callable[[InProcess], Callable[[Hook], Handler]]
 Result = dict[str, Any]
+SEED = 20260101
 
 
 def ours(here: InProcess) -> Callable[[Hook], Handler]:
@@ -114,6 +116,7 @@ def forked(work: Callable[[], Result]) -> Result:
     if child == 0:
         os.close(reader)
         gc.disable()
+        random.seed(SEED)  # of the pauses' jitter
         try:
             result = work()
         except BaseException:  # noqa: BLE001  # whatever it is, the parent must know

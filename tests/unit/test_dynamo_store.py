@@ -9,7 +9,7 @@ from botocore.stub import Stubber
 
 from handler.calls import CONFIG
 from handler.clock import Deadline
-from handler.errors import AccessDenied, InternalFailure, InvalidRequest, NotStabilized, PeeringError
+from handler.errors import AccessDenied, InternalFailure, InvalidRequest, NetworkFailure, PeeringError
 from handler.item import Item, Served
 from handler.registry import DynamoStore, Key, Revision
 from tests.harness import VirtualTime
@@ -144,7 +144,7 @@ def test_table_that_cannot_be_used(
     assert raised.value.__cause__.remedy == raised.value.remedy
 
 
-def test_time_that_is_over(store: DynamoStore) -> None:
-    """Nothing is sent after the deadline: the stub, which expects no call, would fail."""
-    with pytest.raises(NotStabilized, match="the requester: calling get_item in us-east-1"):
-        store.load(KEY, Deadline(VirtualTime().clock, 0))
+def test_table_that_takes_too_long(store: DynamoStore, deadline: Deadline) -> None:
+    """Its patience is not the function's: a Delete that has time left goes on without the table."""
+    with pytest.raises(NetworkFailure, match="cannot be used: the time was over"):
+        store.load(KEY, deadline.within(0))
