@@ -109,9 +109,11 @@ def _make_subnets(
 def cidr_blocks(ec2: Any, vpc_id: str) -> tuple[str, ...]:  # noqa: ANN401 - a boto3 client
     """List the CIDR blocks of a VPC as it is now: IPv4, the primary first, then IPv6."""
     vpc = ec2.describe_vpcs(VpcIds=[vpc_id])["Vpcs"][0]
-    v4 = [block["CidrBlock"] for block in vpc["CidrBlockAssociationSet"]]
-    v6 = [block["Ipv6CidrBlock"] for block in vpc.get("Ipv6CidrBlockAssociationSet", [])]
-    return (*v4, *v6)
+    v4, v6 = vpc["CidrBlockAssociationSet"], vpc.get("Ipv6CidrBlockAssociationSet", [])
+    return (
+        *(block["CidrBlock"] for block in v4 if block["CidrBlockState"]["State"] == "associated"),
+        *(block["Ipv6CidrBlock"] for block in v6 if block["Ipv6CidrBlockState"]["State"] == "associated"),
+    )
 
 
 def make_prefix_list(url: str, account: str, region: str, name: str, *cidr_blocks: str, max_entries: int) -> str:

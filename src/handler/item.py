@@ -193,6 +193,8 @@ def answered(item: Item, claim: Claim, now: float, answer: Answer, records: Coll
     served = Served(request_id=request.request_id, request_type=request.request_type, answer=answer)
     if known:
         requests = tuple(served if old.request_id == request.request_id else old for old in item.requests)
+    elif request.request_type == "Create" and all(old.answer for old in item.requests[-1:]):
+        requests = (*item.requests, served)[-HISTORY:]  # the Delete that follows is its own
     else:  # came too late to be begun
         requests = (served, *item.requests)[:HISTORY]
     update: dict[str, Any] = {"requests": requests}

@@ -53,15 +53,20 @@ class Engine:
     armed: Hook | None = None
     problems: list[str] = field(default_factory=list)
     """What CloudFormation itself would complain about."""
+    disturbed: bool = False
+    """Whether somebody has changed by hand what the last success has made."""
 
     def create(self, properties: Properties) -> bool:
         """Create the resource; after a failure it is deleted."""
         response = self._deliver("Create", properties)
         if response and response["Status"] == "SUCCESS":
-            self.physical_id, self.properties = response["PhysicalResourceId"], properties
+            self._settle(response, properties)
             return True
         self.remove(response["PhysicalResourceId"] if response else self.invented, properties)
         return False
+
+    def _settle(self, response: Response, properties: Properties) -> None:
+        self.physical_id, self.properties, self.disturbed = response["PhysicalResourceId"], properties, False
 
     @property
     def invented(self) -> str:
@@ -74,7 +79,7 @@ class Engine:
         response = self._deliver("Update", properties, PhysicalResourceId=before, OldResourceProperties=self.properties)
         if response and response["Status"] == "SUCCESS":
             self.replaced = (before, self.properties) if response["PhysicalResourceId"] != before else None
-            self.physical_id, self.properties = response["PhysicalResourceId"], properties
+            self._settle(response, properties)
             return True
         if response and response["PhysicalResourceId"] != before:
             self.problems.append(f"a failed Update answered {response['PhysicalResourceId']} for {before}")
@@ -91,11 +96,11 @@ class Engine:
 
     def revert(self, current: Properties, previous: Properties) -> None:
         """Roll back by an Update to the old properties; continued once where it fails."""
-        sent = self.physical_id
+        sent, self.replaced = self.physical_id, None
         for _ in range(2):
             response = self._deliver("Update", previous, PhysicalResourceId=sent, OldResourceProperties=current)
             if response and response["Status"] == "SUCCESS":
-                self.physical_id, self.properties = response["PhysicalResourceId"], previous
+                self._settle(response, previous)
                 if response["PhysicalResourceId"] != sent:
                     self.remove(sent or "", current)
                 return
@@ -112,6 +117,7 @@ class Engine:
         """Delete the resource."""
         self.remove(self.physical_id or "", self.properties or {})
         self.physical_id = self.properties = None
+        self.disturbed = False
 
     def remove(self, physical_id: str, properties: Properties) -> None:
         """Send a Delete; once more where it fails."""
@@ -121,9 +127,9 @@ class Engine:
                 return
         self.problems.append(f"Delete failed twice: {(response or {}).get('Reason', 'no response')}")
 
-    def event(self, request_type: str, properties: Properties, **more: Any) -> Event:  # noqa: ANN401  # of the event
-        """Return an event that was not sent yet."""
-        return {
+    def send(self, request_type: str, properties: Properties, **more: Any) -> Event:  # noqa: ANN401  # of the event
+        """Return an event that is on its way: nobody has served it yet."""
+        event = {
             "RequestType": request_type,
             "ServiceToken": SERVICE_TOKEN,
             "ResponseURL": RESPONSE_URL,
@@ -131,14 +137,15 @@ class Engine:
             "RequestId": f"{self.name}-{len(self.events)}",
             "LogicalResourceId": "Peering",
             "ResourceType": "Custom::VpcPeering",
-            "ResourceProperties": properties,
-            **more,
+            "ResourceProperties": copy.deepcopy(properties),
+            **copy.deepcopy(more),
         }
+        self.events.append(event)
+        return event
 
     def _deliver(self, request_type: str, properties: Properties, **more: Any) -> Response | None:  # noqa: ANN401
         """Send an event as Lambda does, and return the first response that was put; None: CloudFormation gave up."""
-        event = self.event(request_type, copy.deepcopy(properties), **copy.deepcopy(more))
-        self.events.append(event)
+        event = self.send(request_type, properties, **more)
         for _ in range(ATTEMPTS):
             if self.invoke(event):
                 break

@@ -121,8 +121,8 @@ class Duel:
 
     name: str
     topology: Topology
-    prepare: Callable[[Scene], tuple[list[Engine], tuple[Event, Event]]]
-    finish: Callable[[Scene, list[Engine]], Iterator[Violation]]
+    prepare: Callable[[Scene], tuple[Event, Event]]
+    finish: Callable[[Scene], Iterator[Violation]]
 
     def __str__(self) -> str:
         return f"{self.name} / {self.topology}"
@@ -133,13 +133,13 @@ class Duel:
 
         with in_process() as here, captured() as log:
             scene = Scene(here, self.topology, start(here))
-            engines, events = self.prepare(scene)
+            events = self.prepare(scene)
             counts = forked(lambda: self._counted(scene, events, start))["counts"]
             for first, second in itertools.islice(
                 itertools.product(range(counts[0] + 1), range(counts[1] + 1)), 0, None, stride
             ):
                 turns = [first, second]
-                result = forked(lambda: self._run(scene, engines, events, turns, start, log))  # noqa: B023
+                result = forked(lambda: self._run(scene, events, turns, start, log))  # noqa: B023
                 yield {"call": f"{first} calls, {second} calls", "fault": "interleaved", **result}
 
     def _counted(self, scene: Scene, events: tuple[Event, Event], start: Start) -> Result:
@@ -150,33 +150,22 @@ class Duel:
             counts.append(len(scene.here.process.calls))
         return {"counts": counts}
 
-    def _run(  # noqa: PLR0913, PLR0917  # what a run knows
-        self,
-        scene: Scene,
-        engines: list[Engine],
-        events: tuple[Event, Event],
-        turns: list[int],
-        start: Start,
-        log: io.StringIO,
+    def _run(
+        self, scene: Scene, events: tuple[Event, Event], turns: list[int], start: Start, log: io.StringIO
     ) -> Result:
         Race(scene.here, Baton(turns), events, start).run()
-        found = [*self.finish(scene, engines), *checked(scene, log.getvalue())]
-        for engine in engines:
+        found = [*self.finish(scene), *checked(scene, log.getvalue())]
+        for engine in scene.engines:
             if engine.physical_id:
                 engine.delete()
         found += checked(scene, log.getvalue())
-        for engine in engines:
-            scene.engine = engine
-            found += replayed(scene, log.getvalue())
+        found += replayed(scene, log.getvalue())
         return {"violations": [violation.as_json() for violation in dict.fromkeys(found)]}
 
 
-def _sent(engine: Engine, *events: Event) -> None:
-    engine.events += events
-
-
-def _settled(engine: Engine, event: Event) -> None:
+def _settled(engine: Engine) -> None:
     """Let CloudFormation take note of a Create."""
+    event = engine.events[0]
     response = engine.here.bucket.puts[event["RequestId"]][0]
     if response["Status"] == "SUCCESS":
         engine.physical_id, engine.properties = response["PhysicalResourceId"], event["ResourceProperties"]
@@ -184,53 +173,41 @@ def _settled(engine: Engine, event: Event) -> None:
         engine.remove(response["PhysicalResourceId"], event["ResourceProperties"])
 
 
-def _create_and_delete(scene: Scene) -> tuple[list[Engine], tuple[Event, Event]]:
+def _create_and_delete(scene: Scene) -> tuple[Event, Event]:
     engine = scene.engine
-    create = engine.event("Create", scene.properties())
-    _sent(engine, create)
-    delete = engine.event("Delete", scene.properties(), PhysicalResourceId=engine.invented)
-    _sent(engine, delete)
-    return [engine], (create, delete)
+    create = engine.send("Create", scene.properties())
+    return create, engine.send("Delete", scene.properties(), PhysicalResourceId=engine.invented)
 
 
-def _deleted(scene: Scene, engines: list[Engine]) -> Iterator[Violation]:
-    (engine,) = engines
-    response = scene.here.bucket.puts[engine.events[1]["RequestId"]][0]
+def _deleted(scene: Scene) -> Iterator[Violation]:
+    response = scene.here.bucket.puts[scene.engine.events[1]["RequestId"]][0]
     if response["Status"] != "SUCCESS":
         yield Violation("CloudFormation is content", f"the Delete answered {response['Reason']}")
 
 
-def _twice(scene: Scene) -> tuple[list[Engine], tuple[Event, Event]]:
-    engine = scene.engine
-    create = engine.event("Create", scene.properties())
-    _sent(engine, create)
-    return [engine], (create, create)
+def _twice(scene: Scene) -> tuple[Event, Event]:
+    create = scene.engine.send("Create", scene.properties())
+    return create, create
 
 
-def _created(_scene: Scene, engines: list[Engine]) -> Iterator[Violation]:
-    (engine,) = engines
-    _settled(engine, engine.events[0])
-    if engine.physical_id is None:
+def _created(scene: Scene) -> Iterator[Violation]:
+    _settled(scene.engine)
+    if scene.engine.physical_id is None:
         yield Violation("SUCCESS means done", "a Create that came twice has failed")
 
 
-def _two_stacks(scene: Scene, *, reverse: bool) -> tuple[list[Engine], tuple[Event, Event]]:
-    other = Engine(scene.here, scene.start, "rival")
+def _two_stacks(scene: Scene, *, reverse: bool) -> tuple[Event, Event]:
+    rival = scene.add_stack("rival")
     properties = scene.properties()
-    turned = scene.turned() if reverse else properties
-    first, second = scene.engine.event("Create", properties), other.event("Create", turned)
-    _sent(scene.engine, first)
-    _sent(other, second)
-    return [scene.engine, other], (first, second)
+    first = scene.engine.send("Create", properties)
+    return first, rival.send("Create", scene.turned() if reverse else properties)
 
 
-def _one_has_it(scene: Scene, engines: list[Engine]) -> Iterator[Violation]:
-    for engine in engines:
-        _settled(engine, engine.events[0])
-    winners = [engine for engine in engines if engine.physical_id]
-    if len(winners) > 1:
+def _one_has_it(scene: Scene) -> Iterator[Violation]:
+    for engine in scene.engines:
+        _settled(engine)
+    if all(engine.physical_id for engine in scene.engines):
         yield Violation("no orphan", "two stacks have the same pair")
-    scene.engine = winners[0] if winners else scene.engine
 
 
 DUELS: Final = tuple(

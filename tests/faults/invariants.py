@@ -31,37 +31,54 @@ class Violation:
 
 def checked(scene: Scene, log: str) -> Iterator[Violation]:
     """Yield what does not hold once CloudFormation has nothing more to send for now."""
-    yield from _answers(scene)
-    yield from (Violation("CloudFormation is content", problem) for problem in scene.engine.problems)
-    yield from _state(scene, log)
+    for engine in scene.engines:
+        yield from _answers(engine)
+        yield from (Violation("CloudFormation is content", problem) for problem in engine.problems)
+        yield from _bounds(engine)
+    yield from _connections(scene)
+    yield from _routes(scene, log)
     yield from _strangers(scene)
     yield from _secrets(scene, log)
-    yield from _bounds(scene.engine)
 
 
-def _answers(scene: Scene) -> Iterator[Violation]:
-    for event in scene.engine.events:
-        puts = scene.here.bucket.puts.get(event["RequestId"], [])
+def _answers(engine: Engine) -> Iterator[Violation]:
+    for event in engine.events:
+        puts = engine.here.bucket.puts.get(event["RequestId"], [])
         different = {json.dumps(put, sort_keys=True) for put in puts}
         if len(different) > 1:
             yield Violation("one response", f"{event['RequestType']}: {sorted(different)}")
 
 
-def _state(scene: Scene, log: str) -> Iterator[Violation]:
-    engine = scene.engine
-    owned, wanted, ours = scene.owned(), scene.wanted(), scene.ours()
-    expected = [engine.physical_id] if engine.physical_id else []
-    if owned != expected:
-        kind = "no orphan" if len(owned) > len(expected) else "SUCCESS means done"
-        yield Violation(kind, f"live connections of ours: {owned}, resources: {expected}")
-    for place in wanted.items() - ours.items():
-        yield Violation("SUCCESS means done", f"route {place} is missing")
-    for place, target in ours.items() - wanted.items():
-        accepters = {table for peer in scene.peers for table in peer.route_table_ids}
-        if not (place[0] in accepters and LEFT_BEHIND in log):
-            yield Violation("no orphan", f"route {place} still leads to {target}")
-    if engine.physical_id in owned:
-        yield from _settings(scene, engine)
+def _connections(scene: Scene) -> Iterator[Violation]:
+    living = {engine.physical_id: engine for engine in scene.engines if engine.physical_id}
+    owned = set(scene.owned())
+    for connection_id in owned - living.keys():
+        yield Violation("no orphan", f"{connection_id} is live, and the resource of no stack")
+    for connection_id, engine in living.items():
+        if connection_id in owned and not engine.disturbed:
+            yield from _settings(scene, engine)
+        elif not engine.disturbed:
+            yield Violation("SUCCESS means done", f"{connection_id} is not there")
+
+
+def _routes(scene: Scene, log: str) -> Iterator[Violation]:
+    ours = scene.ours().items()
+    wanted = {route for engine in scene.engines for route in scene.wanted(engine).items()}
+    disturbed = {engine.physical_id for engine in scene.engines if engine.disturbed}
+    for place, target in wanted - ours:
+        if target not in disturbed:
+            yield Violation("SUCCESS means done", f"route {place} is missing")
+    remaining = {(place, target) for place, target in ours - wanted if target not in disturbed}
+    if LEFT_BEHIND in log:
+        accepters = {
+            table
+            for engine in scene.engines
+            for event in engine.events
+            for table in scene.ends(event["ResourceProperties"])[1].route_table_ids
+        }
+        scene.left |= {route for route in remaining if route[0][0] in accepters}
+    for place, target in remaining - scene.left:
+        yield Violation("no orphan", f"route {place} still leads to {target}")
 
 
 def _settings(scene: Scene, engine: Engine) -> Iterator[Violation]:
@@ -70,14 +87,14 @@ def _settings(scene: Scene, engine: Engine) -> Iterator[Violation]:
     if connection.status.value.code != "active":
         yield Violation("SUCCESS means done", f"{connection_id} is {connection.status.value.code}")
         return
-    peer = scene.peer_of(properties)
+    vpc, peer = scene.ends(properties)
     if connection.accepter.vpc_id != peer.id:
         yield Violation("SUCCESS means done", f"{connection_id} leads to {connection.accepter.vpc_id}")
     given = {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])}
-    for vpc in (scene.vpc, peer):
-        missing = given.items() - scene.tags(vpc, connection_id).items()
+    for end in (vpc, peer):
+        missing = given.items() - scene.tags(end, connection_id).items()
         if missing:
-            yield Violation("SUCCESS means done", f"tags {missing} are missing in {vpc.region} of {vpc.account}")
+            yield Violation("SUCCESS means done", f"tags {missing} are missing in {end.region} of {end.account}")
     for role, prefix in (("Requester", ""), ("Accepter", "Peer")):
         option = "AllowDnsResolutionFromRemoteVpc"
         wanted = properties.get(f"{prefix}{option}")
@@ -109,10 +126,10 @@ def replayed(scene: Scene, log: str) -> Iterator[Violation]:
 
     An answer that the registry could not take, and the log says so, may be another one the next time.
     """
-    engine, here = scene.engine, scene.here
+    here = scene.here
     before, puts = scene.routes(), {request: list(found) for request, found in here.bucket.puts.items()}
     statuses = list(scene.connections())
-    for event in list(engine.events):
+    for engine, event in [(stack, event) for stack in scene.engines for event in stack.events]:
         first = puts.get(event["RequestId"], [None])[0]
         engine.invoke(event)
         last = here.bucket.puts.get(event["RequestId"], [None])[-1]

@@ -47,8 +47,7 @@ class Death:
 def died(scene: Scene) -> None:
     """Let the first invocation of a Create die half way."""
     engine = scene.engine
-    event = engine.event("Create", scene.properties())
-    engine.events.append(event)
+    event = engine.send("Create", scene.properties())
     engine.armed = Death("AcceptVpcPeeringConnection")
     engine.invoke(event)
 
@@ -115,8 +114,7 @@ def _told(scene: Scene) -> str:
 def refused(scene: Scene) -> None:
     """Let a Create fail half way: somebody else's route is in the way, seen too late to be planned for."""
     engine = scene.engine
-    event = engine.event("Create", scene.properties())
-    engine.events.append(event)
+    event = engine.send("Create", scene.properties())
 
     def intrude(call: Call, send: Send) -> Any:  # noqa: ANN401  # botocore's
         if call.operation == "CreateTags":

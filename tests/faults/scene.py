@@ -3,12 +3,11 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from local.strict.connections import backend_of
 from local.strict.routes import SHOWN_TARGETS
-from local.world import Vpc, make_prefix_list, make_vpc
+from local.world import Vpc, cidr_blocks, make_prefix_list, make_vpc
 from tests.faults.engine import Engine, Handler, Properties
 from tests.faults.inprocess import Hook, InProcess
 from tests.harness import EXTERNAL_ID, ResponseBucket, Topology, World, internet_gateway
@@ -20,7 +19,7 @@ MORE_TAGS = [{"Key": "Env", "Value": "prod"}, {"Key": "Team", "Value": "network"
 
 @dataclass
 class Scene:
-    """A world of one topology with a stack in it."""
+    """A world of one topology with a stack in it, or some."""
 
     here: InProcess
     topology: Topology
@@ -28,6 +27,8 @@ class Scene:
     peers: list[Vpc] = field(default_factory=list)
     to_be_taken: set[tuple[str, str]] = field(default_factory=set)
     """Places of routes that are not ours, and that we may have all the same: blackholes of the dead."""
+    left: set[tuple[tuple[str, str], str]] = field(default_factory=set)
+    """Routes that could not be taken off the accepter's side, as the log has said."""
 
     def __post_init__(self) -> None:
         """Make our VPCs and the strangers."""
@@ -38,8 +39,9 @@ class Scene:
         self.prefix_list_id = make_prefix_list(self.here.aws.url, *place, "offices", "10.8.9.0/24", max_entries=3)
         spare = [{"Key": "Role", "Value": "spare"}]
         self.world.ec2(self.vpc).create_tags(Resources=[self.vpc.route_table_ids[1]], Tags=spare)
-        self.engine = Engine(self.here, self.start)
+        self.engines = [Engine(self.here, self.start)]
         self._make_strangers()
+        self.vpcs = [self.vpc, *self.peers, *self.strangers]
         self.theirs = set(self.here.aws.connections)
         self.before = self.foreign()
 
@@ -58,10 +60,15 @@ class Scene:
         table = self.vpc.route_table_ids[1]
         self.world.ec2(self.vpc).create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
 
-    @cached_property
-    def vpcs(self) -> tuple[Vpc, ...]:
-        """All of this world."""
-        return (self.vpc, *self.peers, *self.strangers)
+    @property
+    def engine(self) -> Engine:
+        """The stack of the paths; other stacks are beside it only where a test is about them."""
+        return self.engines[0]
+
+    def add_stack(self, name: str) -> Engine:
+        """Return one more stack."""
+        self.engines.append(Engine(self.here, self.start, name))
+        return self.engines[-1]
 
     def properties(self, peer: int = 0, **more: object) -> Properties:
         """Return the properties of our resource; None takes one out."""
@@ -142,28 +149,31 @@ class Scene:
             [kept, ours, options, tags, sorted((*p, t) for p, t in self.routes().items())], sort_keys=True
         )
 
-    def wanted(self) -> dict[tuple[str, str], str]:
-        """Return the routes that the stack's properties mean, and nothing of ours beside them."""
-        properties, connection_id = self.engine.properties, self.engine.physical_id
-        if properties is None or connection_id is None:
-            return {}
-        peer = self.peer_of(properties)
+    def wanted(self, engine: Engine) -> dict[tuple[str, str], str]:
+        """Return the routes that a stack is to have, and nothing of ours beside them."""
+        return dict.fromkeys(self.places(engine.properties or {}), engine.physical_id or "")
+
+    def places(self, properties: Properties) -> set[tuple[str, str]]:
+        """Return the tables and destinations of the routes that properties mean."""
+        vpc, peer = self.ends(properties)
         return {
-            (table, destination): connection_id
-            for vpc, other, name in ((self.vpc, peer, "Routes"), (peer, self.vpc, "PeerRoutes"))
+            (table, destination)
+            for here, there, name in ((vpc, peer, "Routes"), (peer, vpc, "PeerRoutes"))
             if (rule := properties.get(name))
-            for table in (vpc.route_table_ids[:1] if "MainRouteTable" in rule else vpc.route_table_ids)
-            for destination in self._destinations(rule, other)
+            for table in (here.route_table_ids[:1] if "MainRouteTable" in rule else here.route_table_ids)
+            for destination in self._destinations(rule, there)
         }
 
-    def peer_of(self, properties: Properties) -> Vpc:
-        """Return the accepter's VPC that properties mean, by id or by name."""
-        return next((peer for peer in self.peers if peer.id == properties.get("PeerVpcId")), self.peers[0])
+    def ends(self, properties: Properties) -> tuple[Vpc, Vpc]:
+        """Return the requester's and the accepter's VPC that properties mean, by id or by name."""
+        by_id = {vpc.id: vpc for vpc in self.vpcs}
+        return by_id.get(properties.get("VpcId"), self.vpc), by_id.get(properties.get("PeerVpcId"), self.peers[0])
 
-    def _destinations(self, rule: dict[str, Any], other: Vpc) -> tuple[str, ...]:
+    def _destinations(self, rule: dict[str, Any], there: Vpc) -> tuple[str, ...]:
+        blocks = cidr_blocks(self.world.ec2(there), there.id)
         if "DestinationSubnetIds" not in rule:
-            return other.cidr_blocks
-        return self.prefix_list_id, other.cidr_blocks[0].replace("/16", "/28")
+            return blocks
+        return self.prefix_list_id, blocks[0].replace("/16", "/28")
 
     def ours(self) -> dict[tuple[str, str], str]:
         """Return the routes to a connection of ours, dead or alive."""

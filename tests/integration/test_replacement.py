@@ -122,7 +122,7 @@ def test_a_replacement_that_fails_half_way_is_taken_back(peered: Peered, operati
 def test_what_could_not_be_taken_back_goes_with_the_rollback(peered: Peered, sandbox: str) -> None:
     """The replacement fails, and so does its taking back: the rollback's Update finds the remnant by its tag."""
     denied = Fault("ModifyVpcPeeringConnectionOptions", code="UnauthorizedOperation", status=403)
-    back = Fault("ReplaceRoute", code="UnauthorizedOperation", status=403, nth=2)
+    back = Fault("DeleteVpcPeeringConnection", code="UnauthorizedOperation", status=403)
     peered.world.aws.faults.extend([denied, back])
     changed = {**peered.new, "AllowDnsResolutionFromRemoteVpc": "true"}
     failed = peered.stack.update(changed)

@@ -184,13 +184,23 @@ def test_create_after_the_delete_that_overtook_it() -> None:
 
 
 def test_only_one_create_is_late() -> None:
-    """The next one is a new deployment; the late one is answered, and is not the newest."""
+    """The next one is a new deployment, also after the Delete that cleans up what was refused."""
     overtaken = finished(Item(), claim("Delete", "delete", INVENTED), physical_id=INVENTED)
 
     item = answered(overtaken, CREATE, NOW, answer(CREATE, "FAILED"), ())
+    clean = finished(item, claim("Delete", "clean-up", INVENTED), physical_id=INVENTED)
 
-    assert ["create", "delete"] == [served.request_id for served in item.requests]
     assert admitted(item, claim("Create", "another"), NOW).lease
+    assert admitted(clean, claim("Create", "another"), NOW).lease
+
+
+def test_late_create_is_not_the_newest_while_the_delete_is_served() -> None:
+    """It is answered, and the Delete goes on."""
+    deleting = admitted(Item(), claim("Delete", "delete", INVENTED), NOW)
+
+    item = answered(deleting, CREATE, NOW, answer(CREATE, "FAILED"), ())
+
+    assert "delete" == item.newest
 
 
 @pytest.mark.parametrize("physical_id", [PCX, CREATE.request.deterministic_id])

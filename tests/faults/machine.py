@@ -1,0 +1,362 @@
+"""Random lives: stacks, updates, faults and hand-made changes in a world of three accounts, as Hypothesis draws them.
+
+The model is small: what the last success of a stack has promised, and whether people have meddled with it since. All
+else is what the strict EC2 holds.
+"""
+
+import contextlib
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from botocore.awsrequest import AWSResponse
+from hypothesis import HealthCheck, Phase, note, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from local.world import Vpc, cidr_blocks, client, make_vpc
+from tests.faults.engine import Engine, Event, Properties
+from tests.faults.fault import KINDS, Fault, applies
+from tests.faults.inprocess import AlarmedTime, Call, InProcess, Send, in_process
+from tests.faults.invariants import UNRECORDED, checked
+from tests.faults.runs import Result, captured
+from tests.faults.scene import MORE_TAGS, TAGS, Scene
+from tests.harness import EXTERNAL_ID, HUB, TOPOLOGIES, internet_gateway
+
+STACKS: Final = ("network", "second", "third")
+MOST_CALLS: Final = 40
+"""A fault strikes one of so many first calls of an invocation, or none where there are fewer."""
+
+STEPS: Final = 40
+"""Of a life, at most."""
+
+PREFIX: Final = "10.{}.0.0/16"
+
+
+class Chance(Fault):
+    """A fault at the so many-th call of an invocation, whatever that is."""
+
+    def __init__(self, kind: str, number: int, time: AlarmedTime) -> None:
+        """Strike nothing yet."""
+        super().__init__(kind, Call("", "", "", "", ""), time)
+        self._left = number
+
+    def __call__(self, call: Call, send: Send) -> AWSResponse:
+        """Strike the first call from the number on at which the fault makes sense."""
+        self._left -= 1
+        if not self.struck and self._left < 0 and applies(self.kind, call):
+            self.at = call
+        return super().__call__(call, send)
+
+
+FAULTS = st.none() | st.tuples(st.sampled_from(KINDS), st.integers(0, MOST_CALLS))
+RULES = st.sampled_from([{"AllRouteTables": "true"}, {"MainRouteTable": "true"}, None])
+SWITCHES = st.sampled_from(["true", "false"])
+WISHES = st.fixed_dictionaries(
+    {
+        "Tags": st.sampled_from([TAGS, MORE_TAGS]),
+        "Routes": RULES,
+        "PeerRoutes": RULES,
+        "AllowDnsResolutionFromRemoteVpc": SWITCHES,
+        "PeerAllowDnsResolutionFromRemoteVpc": SWITCHES,
+    }
+)
+PAIRS = st.permutations(range(4)).map(lambda order: (order[0], order[1]))
+NUMBERS = st.integers(0, 99)
+ENDS = st.sampled_from([0, 1])
+Drawn = tuple[str, int] | None
+Place = tuple[str, str]
+
+
+class Lives(RuleBasedStateMachine):
+    """The lives of three stacks, beside each other and one after the other."""
+
+    steps: Counter[str] = Counter()
+    """What all lives did together, by rule."""
+
+    @initialize()
+    def begin(self) -> None:
+        """Make four VPCs in three accounts, which no stack has peered yet."""
+        self.exits = contextlib.ExitStack()
+        self.here: InProcess = self.exits.enter_context(in_process())
+        self.log: io.StringIO = self.exits.enter_context(captured())
+        self.scene = Scene(self.here, TOPOLOGIES[4], self.here.start)
+        home = make_vpc(self.here.aws.url, HUB, "us-east-1", "home", "10.24.0.0/16")
+        self.scene.vpcs.append(home)
+        self.vpcs = [self.scene.vpc, *self.scene.peers, home]
+        self.gateways = {vpc.id: internet_gateway(self.scene.world, vpc) for vpc in self.vpcs[1:]}
+        self.gateways[self.vpcs[0].id] = next(t for t in self.scene.routes().values() if t.startswith("igw-"))
+        self.scene.engines = [Engine(self.here, self.here.start, name) for name in STACKS]
+        self.intruders: set[Place] = set()
+        self.unrecorded: set[str] = set()
+        self.scene.before = self.scene.foreign()
+
+    # What stacks do
+
+    @rule(number=NUMBERS, pair=PAIRS, wishes=WISHES, fault=FAULTS)
+    @precondition(lambda self: not all(engine.physical_id for engine in self.scene.engines))
+    def create(self, number: int, pair: tuple[int, int], wishes: Properties, fault: Drawn) -> None:
+        """A stack peers two VPCs; after a fault it does at the third attempt: the second may count as one too late."""
+        engine = self.pick([engine for engine in self.scene.engines if not engine.physical_id], number)
+        properties = self.properties(pair, wishes)
+        self.arm(engine, fault)
+        hindered = self.taken(engine, pair) or self.blocked(properties)
+        made = any(engine.create(properties) for _ in range(1 if hindered else 3))
+        assert made or hindered, f"{engine.name} could not be created: {self.reason(engine)}"
+        self.check("create")
+
+    @rule(number=NUMBERS, wishes=WISHES, fault=FAULTS)
+    @precondition(lambda self: self.living())
+    def update(self, number: int, wishes: Properties, fault: Drawn) -> None:
+        """A stack wants other tags, options or routes; it may have to make anew what somebody has deleted."""
+        engine = self.pick(self.living(), number)
+        self.move(engine, self.pair(engine), wishes, fault)
+        engine.clean()
+        self.check("update")
+
+    @rule(number=NUMBERS, wishes=WISHES, fault=FAULTS)
+    @precondition(lambda self: self.living())
+    def roll_back(self, number: int, wishes: Properties, fault: Drawn) -> None:
+        """An Update succeeds, another resource fails: the way back meets the fault."""
+        engine = self.pick([e for e in self.living() if not e.disturbed] or self.living(), number)
+        before = engine.properties or {}
+        if engine.disturbed or not self.move(engine, self.pair(engine), wishes, None):
+            return
+        self.arm(engine, fault)
+        engine.revert(engine.properties or {}, before)
+        self.check("roll back")
+
+    @rule(number=NUMBERS, pair=PAIRS, wishes=WISHES, fault=FAULTS, then=st.sampled_from(["clean", "delete", "update"]))
+    @precondition(lambda self: self.living())
+    def replace(self, number: int, pair: tuple[int, int], wishes: Properties, fault: Drawn, then: str) -> None:
+        """A stack wants other VPCs; afterwards the old connection is cleaned up, or comes back in one of two ways."""
+        engine = self.pick(self.living(), number)
+        before, as_it_was = engine.properties or {}, not engine.disturbed
+        moved = self.move(engine, pair, wishes, fault if then == "clean" else None)
+        if moved and engine.replaced and as_it_was and then != "clean":
+            self.arm(engine, fault)
+            engine.revert_by_delete() if then == "delete" else engine.revert(engine.properties or {}, before)
+        engine.clean()
+        self.check(f"replace, {then}")
+
+    @rule(number=NUMBERS, fault=FAULTS)
+    @precondition(lambda self: self.living())
+    def delete(self, number: int, fault: Drawn) -> None:
+        """A stack goes."""
+        engine = self.pick(self.living(), number)
+        self.arm(engine, fault)
+        engine.delete()
+        self.check("delete")
+
+    @rule(number=NUMBERS, index=NUMBERS)
+    @precondition(lambda self: any(engine.events for engine in self.scene.engines))
+    def repeat(self, number: int, index: int) -> None:
+        """Lambda sends an event once more, however old it is: nothing happens, and the answer is the same."""
+        engine = self.pick([engine for engine in self.scene.engines if engine.events], number)
+        event = self.pick(engine.events, index)
+        if event["RequestId"] in self.unrecorded:
+            return
+        before, puts = self.scene.state(), self.here.bucket.puts.get(event["RequestId"], [])[:1]
+        engine.invoke(event)
+        assert before == self.scene.state(), f"{event['RequestType']} came once more and has changed something"
+        assert not puts or puts[0] == self.here.bucket.puts[event["RequestId"]][-1]
+        self.check("repeat")
+
+    @rule(number=NUMBERS, wishes=WISHES, end=ENDS)
+    @precondition(lambda self: self.living())
+    def update_without_a_role(self, number: int, wishes: Properties, end: int) -> None:
+        """The role of one side wants another external id for the length of an Update and its rollback."""
+        engine = self.pick(self.living(), number)
+        account = self.scene.ends(engine.properties or {})[end].account
+        if account == HUB:
+            return
+        iam = client(self.here.aws.url, "iam", account, "us-east-1")
+        trust = json.dumps(iam.get_role(RoleName="VpcPeeringAccess")["Role"]["AssumeRolePolicyDocument"])
+        iam.update_assume_role_policy(RoleName="VpcPeeringAccess", PolicyDocument=trust.replace(EXTERNAL_ID, "other"))
+        assert not engine.update(self.properties(self.pair(engine), wishes))
+        self.excuse(engine)
+        iam.update_assume_role_policy(RoleName="VpcPeeringAccess", PolicyDocument=trust)
+        self.check("update without a role")
+
+    # What people do
+
+    @rule(number=NUMBERS, end=ENDS)
+    @precondition(lambda self: self.sound())
+    def cut(self, number: int, end: int) -> None:
+        """Somebody deletes a connection of ours, on one side or the other."""
+        engine = self.pick(self.sound(), number)
+        vpc = self.scene.ends(engine.properties or {})[end]
+        self.scene.world.ec2(vpc).delete_vpc_peering_connection(VpcPeeringConnectionId=engine.physical_id)
+        self.meddled("cut", engine)
+
+    @rule(number=NUMBERS)
+    @precondition(lambda self: self.routes())
+    def lose_route(self, number: int) -> None:
+        """Somebody deletes a route of ours."""
+        place, engine = self.pick(self.routes(), number)
+        self.ec2(place).delete_route(RouteTableId=place[0], DestinationCidrBlock=place[1])
+        self.meddled("lose a route", engine)
+
+    @rule(number=NUMBERS)
+    @precondition(lambda self: self.routes())
+    def take_route(self, number: int) -> None:
+        """Somebody gives a route of ours another target."""
+        place, engine = self.pick(self.routes(), number)
+        self.ec2(place).replace_route(
+            RouteTableId=place[0], DestinationCidrBlock=place[1], GatewayId=self.gateways[self.vpc(place).id]
+        )
+        self.intruders.add(place)
+        self.meddled("take a route", engine)
+
+    @rule(pair=PAIRS)
+    def intrude(self, pair: tuple[int, int]) -> None:
+        """Somebody makes a route where we may want one."""
+        vpc, other = (self.vpcs[index] for index in pair)
+        place = (vpc.route_table_ids[0], other.cidr_blocks[0])
+        if place in self.scene.routes():
+            return
+        self.ec2(place).create_route(
+            RouteTableId=place[0], DestinationCidrBlock=place[1], GatewayId=self.gateways[vpc.id]
+        )
+        self.intruders.add(place)
+        self.meddled("intrude")
+
+    @rule()
+    @precondition(lambda self: self.intruders)
+    def give_way(self) -> None:
+        """They take their routes away."""
+        for place in self.intruders:
+            self.ec2(place).delete_route(RouteTableId=place[0], DestinationCidrBlock=place[1])
+        self.intruders.clear()
+        self.meddled("give way")
+
+    @rule(index=st.integers(0, 3))
+    def change_blocks(self, index: int) -> None:
+        """A VPC gets a second CIDR block, or loses it."""
+        vpc, block = self.vpcs[index], PREFIX.format(100 + index)
+        ec2 = self.scene.world.ec2(vpc)
+        found = ec2.describe_vpcs(VpcIds=[vpc.id])["Vpcs"][0]["CidrBlockAssociationSet"]
+        associated = [
+            each["AssociationId"]
+            for each in found
+            if each["CidrBlock"] == block and each["CidrBlockState"]["State"] == "associated"
+        ]
+        if associated:
+            ec2.disassociate_vpc_cidr_block(AssociationId=associated[0])
+        else:
+            ec2.associate_vpc_cidr_block(VpcId=vpc.id, CidrBlock=block)
+        self.meddled("change blocks", *(e for e in self.living() if vpc in self.scene.ends(e.properties or {})))
+
+    @rule(hours=st.integers(1, 5))
+    def wait(self, hours: int) -> None:
+        """Nothing happens for some hours."""
+        self.here.time.sleep(hours * 3600.0)
+        self.check("wait")
+
+    # How it is looked at
+
+    def move(self, engine: Engine, pair: tuple[int, int], wishes: Properties, fault: Drawn) -> bool:
+        """Update a stack, and tell whether it succeeded; without a fault or somebody in its way it must."""
+        properties, before = self.properties(pair, wishes), engine.properties or {}
+        swapped = pair == self.pair(engine)[::-1]
+        hindered = swapped or self.taken(engine, pair) or self.blocked(properties)
+        self.arm(engine, fault)
+        moved = engine.update(properties)
+        assert moved or fault or hindered, f"{engine.name} could not be updated: {self.reason(engine)}"
+        if self.blocked(properties) or self.blocked(before) or self.taken(engine, self.pair(engine)):
+            self.excuse(engine)
+        return moved
+
+    def excuse(self, engine: Engine) -> None:
+        """Let a rollback have failed; then nothing is promised until the next success."""
+        if engine.problems:
+            engine.problems.clear()
+            engine.disturbed = True
+
+    def meddled(self, what: str, *engines: Engine) -> None:
+        """Take note that people have changed something, with what was some stacks' too."""
+        for engine in engines:
+            engine.disturbed = True
+        self.scene.before = self.scene.foreign()
+        self.check(what)
+
+    def check(self, what: str) -> None:
+        """Compare everything with the invariants."""
+        self.steps[what] += 1
+        log = self.log.getvalue()
+        note(what)
+        if UNRECORDED in log:
+            self.unrecorded |= {event["RequestId"] for engine in self.scene.engines for event in engine.events}
+        found = list(checked(self.scene, log))
+        assert not found, found
+        self.log.seek(0)
+        self.log.truncate()
+
+    def teardown(self) -> None:
+        """Delete every stack, and let nothing be left."""
+        if not hasattr(self, "scene"):
+            return
+        with self.exits:
+            for engine in self.living():
+                engine.delete()
+            self.check("the end")
+            assert self.scene.ours().items() <= self.scene.left
+
+    # Shorthands
+
+    @staticmethod
+    def pick(found: Any, number: int) -> Any:  # noqa: ANN401  # whatever it is
+        """Return one of some things."""
+        return found[number % len(found)]
+
+    def living(self) -> list[Engine]:
+        """Return the stacks that have a resource."""
+        return [engine for engine in self.scene.engines if engine.physical_id]
+
+    def sound(self) -> list[Engine]:
+        """Return the stacks whose resource nobody has meddled with."""
+        return [engine for engine in self.living() if not engine.disturbed]
+
+    def routes(self) -> list[tuple[Place, Engine]]:
+        """Return the routes of sound stacks."""
+        return sorted(
+            ((place, engine) for engine in self.sound() for place in self.scene.wanted(engine)), key=lambda pair: pair[0]
+        )
+
+    def properties(self, pair: tuple[int, int], wishes: Properties) -> Properties:
+        """Return the properties that peer two of the VPCs."""
+        return self.scene.world.properties(*(self.vpcs[index] for index in pair), **wishes)
+
+    def pair(self, engine: Engine) -> tuple[int, int]:
+        """Return the numbers of a stack's VPCs."""
+        vpc, peer = (self.vpcs.index(vpc) for vpc in self.scene.ends(engine.properties or {}))
+        return vpc, peer
+
+    def taken(self, engine: Engine, pair: tuple[int, int]) -> bool:
+        """Tell whether another stack has the pair, in either direction."""
+        return any(set(pair) == set(self.pair(other)) for other in self.living() if other is not engine)
+
+    def blocked(self, properties: Properties) -> bool:
+        """Tell whether somebody's route is where properties want one."""
+        return bool(self.intruders & self.scene.places(properties))
+
+    def arm(self, engine: Engine, fault: Drawn) -> None:
+        """Put a fault into a stack's next invocation."""
+        engine.armed = Chance(*fault, self.here.time) if fault else None
+
+    def vpc(self, place: Place) -> Vpc:
+        """Return the VPC of a table."""
+        return next(vpc for vpc in self.vpcs if place[0] in vpc.route_table_ids)
+
+    def ec2(self, place: Place) -> Any:  # noqa: ANN401  # a boto3 client
+        """Return EC2 as people have it where a table is."""
+        return self.scene.world.ec2(self.vpc(place))
+
+    def reason(self, engine: Engine) -> str:
+        """Return what the stack was told when something failed the last time."""
+        puts = (put for event in engine.events for put in self.here.bucket.puts.get(event["RequestId"], []))
+        return [put["Reason"] for put in puts if put["Status"] == "FAILED"][-1]
