@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -22,16 +22,23 @@ from typing import Any
 from rich.progress import Progress
 
 from tests.faults.interleavings import DUELS, Duel
+from tests.faults.machine import LOTS, PLAIN_LOTS, Lot
 from tests.faults.plain import plain
 from tests.faults.report import report
-from tests.faults.runs import UNITS, Unit
+from tests.faults.runs import UNITS, Start, Unit, ours
 from tests.faults.sites import HANDLER, static
 from tests.harness import TOPOLOGIES
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted([*HANDLER.glob("*.py"), *HANDLER.glob("*.json"), *Path(__file__).parent.glob("*.py")])
+FILES = sorted(
+    [
+        *(ROOT / "local/world.py", ROOT / "tests/harness.py", *HANDLER.glob("*.json")),
+        *(path for folder in (HANDLER, ROOT / "local/strict") for path in folder.glob("*.py")),
+        *(path for path in Path(__file__).parent.glob("*.py") if not path.name.startswith(("report", "test_"))),
+    ]
+)
 SOURCE = sha256(b"".join(path.read_bytes() for path in FILES)).hexdigest()[:16]
-"""What the results rest on: the handler's and the campaign's code, as it was loaded."""
+"""What the results rest on: the code of the handler, the embedded AWS and the campaign, as it was loaded."""
 
 Result = dict[str, Any]
 
@@ -41,8 +48,8 @@ class Part:
     """A part of the campaign, whose results have a file of their own."""
 
     name: str
-    units: tuple[Unit | Duel, ...]
-    play: Callable[[Unit | Duel], Iterable[Result]]
+    units: tuple[Unit | Duel | Lot, ...]
+    start: Start = ours
 
     @property
     def file(self) -> Path:
@@ -59,27 +66,27 @@ class Part:
 PARTS = {
     part.name: part
     for part in (
-        Part("faults", UNITS, lambda unit: unit.runs()),
-        Part("interleavings", DUELS, lambda duel: duel.runs()),
-        Part(
-            "plain",
-            tuple(unit for unit in UNITS if unit.topology == TOPOLOGIES[3]),
-            lambda unit: unit.runs(plain),
-        ),
+        Part("faults", UNITS),
+        Part("interleavings", DUELS),
+        Part("lives", LOTS),
+        Part("plain", (*(unit for unit in UNITS if unit.topology == TOPOLOGIES[3]), *PLAIN_LOTS), plain),
     )
 }
+OURS = ("faults", "interleavings", "lives")
 
 
 def played(part: str, name: str) -> Result:
     """Play a unit to its end."""
     unit = next(unit for unit in PARTS[part].units if str(unit) == name)
     began = time.monotonic()
-    runs = list(PARTS[part].play(unit))
+    runs = list(unit.runs(PARTS[part].start))
     return {
         "unit": name,
         "source": SOURCE,
         "runs": len(runs),
         "calls": len(runs[0].get("calls", [])),
+        "steps": sum(run.get("steps", 0) for run in runs),
+        "struck": sum(run.get("struck", 0) for run in runs),
         "sites": sorted({site for run in runs for site in run.get("sites", [])}),
         "broken": sum(bool(run["violations"]) for run in runs),
         "faults": Counter(run["fault"] or "none" for run in runs),
@@ -116,17 +123,18 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the workers end too
     with Progress() as progress:
         all_results = {name: list(results(part, arguments.only, progress)) for name, part in PARTS.items()}
-    ours = [*all_results["faults"], *all_results["interleavings"]]
-    for violation in (violation for result in ours for violation in result["violations"]):
+    results_of_ours = [result for name in OURS for result in all_results[name]]
+    for violation in (violation for result in results_of_ours for violation in result["violations"]):
         print(violation)
-    reached = {site for result in ours for site in result["sites"]}
+    reached = {site for result in results_of_ours for site in result["sites"]}
     unreached = [] if arguments.only else sorted(static() - reached)
-    print(f"{sum(result['runs'] for result in ours)} runs, {sum(result['broken'] for result in ours)} broken")
+    runs, broken = (sum(result[number] for result in results_of_ours) for number in ("runs", "broken"))
+    print(f"{runs} runs, {broken} broken")
     print(f"call sites: {len(reached)} reached, not reached: {unreached or 'none'}")
     if not arguments.only:
         (ROOT / "docs/reliability.md").write_text(report(all_results, sorted(reached), unreached), encoding="utf-8")
     proven = any(result["broken"] for result in all_results["plain"])
-    return int(any(result["broken"] for result in ours) or bool(unreached) or not proven)
+    return int(bool(broken or unreached or not proven))
 
 
 if __name__ == "__main__":

@@ -5,25 +5,23 @@ else is what the strict EC2 holds.
 """
 
 import contextlib
-import io
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from botocore.awsrequest import AWSResponse
-from hypothesis import HealthCheck, Phase, note, seed, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from local.world import Vpc, cidr_blocks, client, make_vpc
-from tests.faults.engine import Engine, Event, Properties
+from local.world import Vpc, client, make_vpc
+from tests.faults.engine import Engine, Properties
 from tests.faults.fault import KINDS, Fault, applies
-from tests.faults.inprocess import AlarmedTime, Call, InProcess, Send, in_process
+from tests.faults.inprocess import AlarmedTime, Call, Send, in_process
 from tests.faults.invariants import UNRECORDED, checked
-from tests.faults.runs import Result, captured
+from tests.faults.runs import Result, Start, captured, ours
 from tests.faults.scene import MORE_TAGS, TAGS, Scene
 from tests.harness import EXTERNAL_ID, HUB, TOPOLOGIES, internet_gateway
 
@@ -34,7 +32,10 @@ MOST_CALLS: Final = 40
 STEPS: Final = 40
 """Of a life, at most."""
 
-PREFIX: Final = "10.{}.0.0/16"
+LIVES: Final = 40
+"""Of a seed."""
+
+SEEDS: Final = range(10)
 
 
 class Chance(Fault):
@@ -75,22 +76,26 @@ Place = tuple[str, str]
 class Lives(RuleBasedStateMachine):
     """The lives of three stacks, beside each other and one after the other."""
 
-    steps: Counter[str] = Counter()
-    """What all lives did together, by rule."""
+    start: ClassVar[Start]
+    told: ClassVar[list[Result]] = []
+    """The lives that have ended well, as results."""
 
     @initialize()
     def begin(self) -> None:
         """Make four VPCs in three accounts, which no stack has peered yet."""
         self.exits = contextlib.ExitStack()
-        self.here: InProcess = self.exits.enter_context(in_process())
-        self.log: io.StringIO = self.exits.enter_context(captured())
-        self.scene = Scene(self.here, TOPOLOGIES[4], self.here.start)
+        self.here = self.exits.enter_context(in_process())
+        self.log = self.exits.enter_context(captured())
+        start = self.start(self.here)
+        self.scene = Scene(self.here, TOPOLOGIES[4], start)
         home = make_vpc(self.here.aws.url, HUB, "us-east-1", "home", "10.24.0.0/16")
         self.scene.vpcs.append(home)
         self.vpcs = [self.scene.vpc, *self.scene.peers, home]
         self.gateways = {vpc.id: internet_gateway(self.scene.world, vpc) for vpc in self.vpcs[1:]}
         self.gateways[self.vpcs[0].id] = next(t for t in self.scene.routes().values() if t.startswith("igw-"))
-        self.scene.engines = [Engine(self.here, self.here.start, name) for name in STACKS]
+        self.scene.engines = [Engine(self.here, start, name) for name in STACKS]
+        self.steps: Counter[str] = Counter()
+        self.faults: list[Chance] = []
         self.intruders: set[Place] = set()
         self.unrecorded: set[str] = set()
         self.scene.before = self.scene.foreign()
@@ -100,7 +105,7 @@ class Lives(RuleBasedStateMachine):
     @rule(number=NUMBERS, pair=PAIRS, wishes=WISHES, fault=FAULTS)
     @precondition(lambda self: not all(engine.physical_id for engine in self.scene.engines))
     def create(self, number: int, pair: tuple[int, int], wishes: Properties, fault: Drawn) -> None:
-        """A stack peers two VPCs; after a fault it does at the third attempt: the second may count as one too late."""
+        """Peer two VPCs; after a fault the third attempt succeeds: the second may count as one that comes too late."""
         engine = self.pick([engine for engine in self.scene.engines if not engine.physical_id], number)
         properties = self.properties(pair, wishes)
         self.arm(engine, fault)
@@ -112,28 +117,27 @@ class Lives(RuleBasedStateMachine):
     @rule(number=NUMBERS, wishes=WISHES, fault=FAULTS)
     @precondition(lambda self: self.living())
     def update(self, number: int, wishes: Properties, fault: Drawn) -> None:
-        """A stack wants other tags, options or routes; it may have to make anew what somebody has deleted."""
+        """Want other tags, options or routes; what somebody has deleted may have to be made anew."""
         engine = self.pick(self.living(), number)
         self.move(engine, self.pair(engine), wishes, fault)
         engine.clean()
         self.check("update")
 
     @rule(number=NUMBERS, wishes=WISHES, fault=FAULTS)
-    @precondition(lambda self: self.living())
+    @precondition(lambda self: self.sound())
     def roll_back(self, number: int, wishes: Properties, fault: Drawn) -> None:
-        """An Update succeeds, another resource fails: the way back meets the fault."""
-        engine = self.pick([e for e in self.living() if not e.disturbed] or self.living(), number)
+        """Let an Update succeed and another resource fail: the way back meets the fault."""
+        engine = self.pick(self.sound(), number)
         before = engine.properties or {}
-        if engine.disturbed or not self.move(engine, self.pair(engine), wishes, None):
-            return
-        self.arm(engine, fault)
-        engine.revert(engine.properties or {}, before)
+        if self.move(engine, self.pair(engine), wishes, None):
+            self.arm(engine, fault)
+            engine.revert(engine.properties or {}, before)
         self.check("roll back")
 
     @rule(number=NUMBERS, pair=PAIRS, wishes=WISHES, fault=FAULTS, then=st.sampled_from(["clean", "delete", "update"]))
     @precondition(lambda self: self.living())
     def replace(self, number: int, pair: tuple[int, int], wishes: Properties, fault: Drawn, then: str) -> None:
-        """A stack wants other VPCs; afterwards the old connection is cleaned up, or comes back in one of two ways."""
+        """Want other VPCs; afterwards the old connection is cleaned up, or comes back in one of two ways."""
         engine = self.pick(self.living(), number)
         before, as_it_was = engine.properties or {}, not engine.disturbed
         moved = self.move(engine, pair, wishes, fault if then == "clean" else None)
@@ -146,7 +150,7 @@ class Lives(RuleBasedStateMachine):
     @rule(number=NUMBERS, fault=FAULTS)
     @precondition(lambda self: self.living())
     def delete(self, number: int, fault: Drawn) -> None:
-        """A stack goes."""
+        """Delete a stack."""
         engine = self.pick(self.living(), number)
         self.arm(engine, fault)
         engine.delete()
@@ -155,7 +159,7 @@ class Lives(RuleBasedStateMachine):
     @rule(number=NUMBERS, index=NUMBERS)
     @precondition(lambda self: any(engine.events for engine in self.scene.engines))
     def repeat(self, number: int, index: int) -> None:
-        """Lambda sends an event once more, however old it is: nothing happens, and the answer is the same."""
+        """Send an event once more, however old it is: nothing happens, and the answer is the same."""
         engine = self.pick([engine for engine in self.scene.engines if engine.events], number)
         event = self.pick(engine.events, index)
         if event["RequestId"] in self.unrecorded:
@@ -169,7 +173,7 @@ class Lives(RuleBasedStateMachine):
     @rule(number=NUMBERS, wishes=WISHES, end=ENDS)
     @precondition(lambda self: self.living())
     def update_without_a_role(self, number: int, wishes: Properties, end: int) -> None:
-        """The role of one side wants another external id for the length of an Update and its rollback."""
+        """Let the role of one side want another external id for the length of an Update and its rollback."""
         engine = self.pick(self.living(), number)
         account = self.scene.ends(engine.properties or {})[end].account
         if account == HUB:
@@ -187,7 +191,7 @@ class Lives(RuleBasedStateMachine):
     @rule(number=NUMBERS, end=ENDS)
     @precondition(lambda self: self.sound())
     def cut(self, number: int, end: int) -> None:
-        """Somebody deletes a connection of ours, on one side or the other."""
+        """Delete a connection of ours by hand, on one side or the other."""
         engine = self.pick(self.sound(), number)
         vpc = self.scene.ends(engine.properties or {})[end]
         self.scene.world.ec2(vpc).delete_vpc_peering_connection(VpcPeeringConnectionId=engine.physical_id)
@@ -196,7 +200,7 @@ class Lives(RuleBasedStateMachine):
     @rule(number=NUMBERS)
     @precondition(lambda self: self.routes())
     def lose_route(self, number: int) -> None:
-        """Somebody deletes a route of ours."""
+        """Delete a route of ours by hand."""
         place, engine = self.pick(self.routes(), number)
         self.ec2(place).delete_route(RouteTableId=place[0], DestinationCidrBlock=place[1])
         self.meddled("lose a route", engine)
@@ -204,7 +208,7 @@ class Lives(RuleBasedStateMachine):
     @rule(number=NUMBERS)
     @precondition(lambda self: self.routes())
     def take_route(self, number: int) -> None:
-        """Somebody gives a route of ours another target."""
+        """Give a route of ours another target by hand."""
         place, engine = self.pick(self.routes(), number)
         self.ec2(place).replace_route(
             RouteTableId=place[0], DestinationCidrBlock=place[1], GatewayId=self.gateways[self.vpc(place).id]
@@ -214,7 +218,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule(pair=PAIRS)
     def intrude(self, pair: tuple[int, int]) -> None:
-        """Somebody makes a route where we may want one."""
+        """Make a route by hand where we may want one."""
         vpc, other = (self.vpcs[index] for index in pair)
         place = (vpc.route_table_ids[0], other.cidr_blocks[0])
         if place in self.scene.routes():
@@ -228,7 +232,7 @@ class Lives(RuleBasedStateMachine):
     @rule()
     @precondition(lambda self: self.intruders)
     def give_way(self) -> None:
-        """They take their routes away."""
+        """Delete the routes that were made by hand."""
         for place in self.intruders:
             self.ec2(place).delete_route(RouteTableId=place[0], DestinationCidrBlock=place[1])
         self.intruders.clear()
@@ -236,8 +240,8 @@ class Lives(RuleBasedStateMachine):
 
     @rule(index=st.integers(0, 3))
     def change_blocks(self, index: int) -> None:
-        """A VPC gets a second CIDR block, or loses it."""
-        vpc, block = self.vpcs[index], PREFIX.format(100 + index)
+        """Give a VPC a second CIDR block, or take it away."""
+        vpc, block = self.vpcs[index], f"10.{100 + index}.0.0/16"
         ec2 = self.scene.world.ec2(vpc)
         found = ec2.describe_vpcs(VpcIds=[vpc.id])["Vpcs"][0]["CidrBlockAssociationSet"]
         associated = [
@@ -253,7 +257,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule(hours=st.integers(1, 5))
     def wait(self, hours: int) -> None:
-        """Nothing happens for some hours."""
+        """Let some hours pass."""
         self.here.time.sleep(hours * 3600.0)
         self.check("wait")
 
@@ -288,7 +292,6 @@ class Lives(RuleBasedStateMachine):
         """Compare everything with the invariants."""
         self.steps[what] += 1
         log = self.log.getvalue()
-        note(what)
         if UNRECORDED in log:
             self.unrecorded |= {event["RequestId"] for engine in self.scene.engines for event in engine.events}
         found = list(checked(self.scene, log))
@@ -305,6 +308,8 @@ class Lives(RuleBasedStateMachine):
                 engine.delete()
             self.check("the end")
             assert self.scene.ours().items() <= self.scene.left
+            struck = sum(fault.struck for fault in self.faults)
+            self.told.append({"violations": [], "steps": self.steps.total(), "struck": struck})
 
     # Shorthands
 
@@ -323,9 +328,8 @@ class Lives(RuleBasedStateMachine):
 
     def routes(self) -> list[tuple[Place, Engine]]:
         """Return the routes of sound stacks."""
-        return sorted(
-            ((place, engine) for engine in self.sound() for place in self.scene.wanted(engine)), key=lambda pair: pair[0]
-        )
+        found = ((place, engine) for engine in self.sound() for place in self.scene.wanted(engine))
+        return sorted(found, key=lambda route: route[0])
 
     def properties(self, pair: tuple[int, int], wishes: Properties) -> Properties:
         """Return the properties that peer two of the VPCs."""
@@ -346,7 +350,10 @@ class Lives(RuleBasedStateMachine):
 
     def arm(self, engine: Engine, fault: Drawn) -> None:
         """Put a fault into a stack's next invocation."""
-        engine.armed = Chance(*fault, self.here.time) if fault else None
+        engine.armed = None
+        if fault:
+            engine.armed = Chance(*fault, self.here.time)
+            self.faults.append(engine.armed)
 
     def vpc(self, place: Place) -> Vpc:
         """Return the VPC of a table."""
@@ -360,3 +367,40 @@ class Lives(RuleBasedStateMachine):
         """Return what the stack was told when something failed the last time."""
         puts = (put for event in engine.events for put in self.here.bucket.puts.get(event["RequestId"], []))
         return [put["Reason"] for put in puts if put["Status"] == "FAILED"][-1]
+
+
+@dataclass(frozen=True)
+class Lot:
+    """The lives of a seed: the same ones each time."""
+
+    seed: int
+    lives: int = LIVES
+    steps: int = STEPS
+    phases: tuple[Phase, ...] = (Phase.generate, Phase.shrink)
+
+    def __str__(self) -> str:
+        return f"lives of seed {self.seed}"
+
+    def runs(self, start: Start = ours) -> Iterator[Result]:
+        """Yield the result of every life; one that goes wrong is the last, as short as its phases make it."""
+        told: list[Result] = []
+        machine = seed(self.seed)(type("Lives", (Lives,), {"start": staticmethod(start), "told": told}))
+        limits = settings(
+            max_examples=self.lives,
+            stateful_step_count=self.steps,
+            database=None,
+            deadline=None,
+            phases=self.phases,
+            suppress_health_check=list(HealthCheck),
+        )
+        try:
+            run_state_machine_as_test(machine, settings=limits)
+        except Exception as failure:  # noqa: BLE001  # whatever it is, it is told with the steps that led to it
+            detail = "\n".join([f"{type(failure).__name__}: {failure}", *getattr(failure, "__notes__", [])])
+            told.append({"violations": [{"invariant": "a random life goes well", "detail": detail}]})
+        yield from ({"call": None, "fault": None, **result} for result in told)
+
+
+LOTS: Final = tuple(map(Lot, SEEDS))
+PLAIN_LOTS: Final = (Lot(0, phases=(Phase.generate,)),)
+"""Of a handler that goes wrong in any case, and need not be told how in the shortest way."""

@@ -4,6 +4,7 @@ import pytest
 
 from tests.faults.fault import KINDS
 from tests.faults.interleavings import DUELS, Duel
+from tests.faults.machine import PLAIN_LOTS, SEEDS, Lot
 from tests.faults.plain import plain
 from tests.faults.runs import UNITS, Result, Unit
 from tests.harness import TOPOLOGIES
@@ -44,6 +45,22 @@ def test_the_campaign_finds_what_it_looks_for() -> None:
 
     assert {"a replay changes nothing"} == {violation["invariant"] for violation in baseline["violations"]}
     assert "no orphan" in {violation["invariant"] for result in faulted for violation in result["violations"]}
+
+
+def test_random_lives_go_well() -> None:
+    """Stacks live beside each other, while calls fail and people meddle."""
+    results = list(Lot(SEEDS[0], lives=8, steps=25).runs())
+
+    assert [] == [told(result) for result in results if result["violations"]]
+    assert sum(result["steps"] for result in results) > 80
+    assert sum(result["struck"] for result in results) > 0
+
+
+def test_random_lives_of_the_plain_handler_do_not() -> None:
+    """What the lives are compared with can be broken."""
+    *_, last = (result for lot in PLAIN_LOTS for result in lot.runs(plain))
+
+    assert ["a random life goes well"] == [violation["invariant"] for violation in last["violations"]]
 
 
 def told(result: Result) -> str:
