@@ -25,7 +25,7 @@ test: lint .tools/sam/ready .tools/ministack/ready ## lint and all tests
 	@$(PY) -m pytest tests/embedded
 	@$(PY) -m pytest tests/e2e
 
-campaign: .venv/ready ## every fault at every call of every path; resumable, most of an hour
+campaign: mutate ## every fault at every call of every path, and random lives; resumable, most of an hour
 	@PYTHONPATH=src $(PY) -m tests.faults
 
 mutate: .venv/ready ## mutants of the plan, of the registry and of the response: does a test notice each

@@ -1,8 +1,8 @@
 """`python -m tests.faults`: the whole campaign, resumable. Ctrl-C ends it; the next call goes on where it was.
 
-It plays every unit twice over: ours, which must break no invariant, and a part of them with a handler as it is usually
-written, which must, since it proves that the campaign finds what it looks for. At the end docs/reliability.md is
-written from the results.
+It plays our handler, which must break no invariant, and in a part of the units a handler as it is usually written,
+which must: that proves that the campaign finds what it looks for. At the end docs/reliability.md is written from the
+results, and from those of `python -m tests.mutation`.
 """
 
 import argparse
@@ -34,11 +34,11 @@ FILES = sorted(
     [
         *(ROOT / "local/world.py", ROOT / "tests/harness.py", *HANDLER.glob("*.json")),
         *(path for folder in (HANDLER, ROOT / "local/strict") for path in folder.glob("*.py")),
-        *(path for path in Path(__file__).parent.glob("*.py") if not path.name.startswith(("report", "test_"))),
+        *(path for path in Path(__file__).parent.glob("*.py") if not path.name.startswith(("__", "report", "test_"))),
     ]
 )
 SOURCE = sha256(b"".join(path.read_bytes() for path in FILES)).hexdigest()[:16]
-"""What the results rest on: the code of the handler, the embedded AWS and the campaign, as it was loaded."""
+"""What the results rest on: the code of the handler, of the embedded AWS and of the runs, as it was loaded."""
 
 Result = dict[str, Any]
 
@@ -132,7 +132,9 @@ def main() -> int:
     print(f"{runs} runs, {broken} broken")
     print(f"call sites: {len(reached)} reached, not reached: {unreached or 'none'}")
     if not arguments.only:
-        (ROOT / "docs/reliability.md").write_text(report(all_results, sorted(reached), unreached), encoding="utf-8")
+        mutation = json.loads((ROOT / ".campaign/mutation.json").read_text())
+        page = report(all_results, sorted(reached), unreached, mutation)
+        (ROOT / "docs/reliability.md").write_text(page, encoding="utf-8")
     proven = any(result["broken"] for result in all_results["plain"])
     return int(bool(broken or unreached or not proven))
 

@@ -21,14 +21,14 @@ Written by `make campaign` from its own results; what it does is described in
 
 A unit of faults is a path in a topology: its run without a fault, and one for every fault at every call. A unit of
 interleavings is two invocations at the same time: one run for every order of their calls that two changes of turn
-make. The plain handler is the same resource as it is usually written with crhelper
+make. A unit of lives is a seed. The plain handler is the same resource as it is usually written with crhelper
 ([plain.py](../tests/faults/plain.py)): that it breaks invariants proves that they can be broken.
 
 ## Faults
 
 {calls} calls were faulted, from {sites} places of the handler's source that call AWS or CloudFormation{unreached}.
 
-| fault | runs | the plain handler broke an invariant in |
+| fault | runs | the plain handler broke an invariant at |
 | --- | --- | --- |
 {faults}
 
@@ -44,40 +44,80 @@ make. The plain handler is the same resource as it is usually written with crhel
 | --- | --- | --- | --- |
 {interleavings}
 
+## Random lives
+
+{steps} steps in {lives} lives of three stacks beside each other, in a world of three accounts; {struck} calls of them
+were faulted. A life is replayed by its seed: `python -m tests.faults --only "lives of seed 3"`.
+
+| seed | lives | steps | broken |
+| --- | --- | --- | --- |
+{seeds}
+
 ## What the plain handler breaks
 
 | invariant | runs |
 | --- | --- |
 {plain}
 
+## Mutants
+
+`make mutate` changes the code that plans, applies, remembers and answers, one place at a time; a test must notice.
+
+| module | mutants | killed |
+| --- | --- | --- |
+{mutants}
+
+Those that survive change nothing that can be seen: [mutants.toml](../tests/mutants.toml) lists each with the reason.
+
+## What was found and fixed
+
+- After a failure of one of several calls side by side, further ones began, and their effect came after the answer.
+- A DeleteRoute whose NotFound was a lie, or that EC2 did not show yet, left the route behind.
+- A Delete by queries, after the tags that they ask for had changed, did not find the VPCs any more. The registry
+  knows them.
+- A response that was delivered, but not recorded before, could be another one when Lambda repeated the event.
+- A registry that answered only after the patience for it had run out stopped a Delete, which needs none.
+- A Create after one that the registry could not remember was refused as late, and so was every one after it.
+- A deadline inside a call was told as an internal failure; now the call and its place are named.
+
 ## What is not covered
 
-- Two faults in one invocation; a fault of the registry together with one of EC2.
+- Two faults in one invocation, but for those of the random lives' hand-made changes; a fault of the registry together
+  with one of EC2.
 - The threads of one invocation: what runs side by side is done in turn here. The integration tests run it in parallel.
 - A call that takes effect later than its answer, beyond what the strict EC2 delays.
 - Real AWS.
 """
 
 
-def report(results: Mapping[str, Sequence[Result]], sites: Sequence[str], unreached: Sequence[str]) -> str:
+def report(
+    results: Mapping[str, Sequence[Result]], sites: Sequence[str], unreached: Sequence[str], mutation: Result
+) -> str:
     """Return the page."""
-    faults, duels, plain = results["faults"], results["interleavings"], results["plain"]
+    faults, duels, lives, plain = (results[name] for name in ("faults", "interleavings", "lives", "plain"))
     broken_by = Counter(violation["invariant"] for result in plain for violation in result["violations"])
     struck = sum((Counter(result["faults"]) for result in faults), Counter[str]())
     fatal = Counter(fault for result in plain for fault in _broken_faults(result))
+    parts = {"faults": faults, "interleavings": duels, "random lives": lives, "the plain handler": plain}
     return TEXT.format(
-        parts=_rows(
-            (name, len(units), sum(u["runs"] for u in units), sum(u["broken"] for u in units))
-            for name, units in (("faults", faults), ("interleavings", duels), ("the plain handler", plain))
-        ),
-        calls=sum(result["calls"] for result in faults),
+        parts=_rows((name, len(units), _sum(units, "runs"), _sum(units, "broken")) for name, units in parts.items()),
+        calls=_sum(faults, "calls"),
         sites=len(sites),
         unreached=f"; not reached: {', '.join(unreached)}" if unreached else "; none was missed",
         faults=_rows((kind, struck[kind], f"{fatal[kind]} calls") for kind in KINDS),
         paths=_rows(_by_name(faults, "calls", "runs", "broken")),
         interleavings=_rows(_by_name(duels, "runs", "broken")),
+        steps=_sum(lives, "steps"),
+        lives=_sum(lives, "runs"),
+        struck=_sum(lives, "struck"),
+        seeds=_rows((lot["unit"].split()[-1], lot["runs"], lot["steps"], lot["broken"]) for lot in lives),
         plain=_rows(sorted(broken_by.items())),
+        mutants=_rows((name, module["mutants"], module["killed"]) for name, module in mutation["modules"].items()),
     )
+
+
+def _sum(units: Sequence[Result], column: str) -> int:
+    return sum(unit[column] for unit in units)
 
 
 def _broken_faults(result: Result) -> list[str]:
@@ -88,7 +128,7 @@ def _by_name(results: Sequence[Result], *columns: str) -> Iterable[tuple[Any, ..
     names = dict.fromkeys(result["unit"].split(" / ")[0] for result in results)
     for name in names:
         of_name = [result for result in results if result["unit"].split(" / ")[0] == name]
-        yield name, len(of_name), *(sum(result[column] for result in of_name) for column in columns)
+        yield name, len(of_name), *(_sum(of_name, column) for column in columns)
 
 
 def _rows(rows: Iterable[Iterable[object]]) -> str:
