@@ -25,9 +25,8 @@ from tests.faults.interleavings import DUELS, Duel
 from tests.faults.machine import LOTS, PLAIN_LOTS, Lot
 from tests.faults.plain import plain
 from tests.faults.report import report
-from tests.faults.runs import UNITS, Start, Unit, ours
+from tests.faults.runs import MOST, UNITS, Start, Unit, ours
 from tests.faults.sites import HANDLER, static
-from tests.harness import TOPOLOGIES
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(
@@ -69,7 +68,7 @@ PARTS = {
         Part("faults", UNITS),
         Part("interleavings", DUELS),
         Part("lives", LOTS),
-        Part("plain", (*(unit for unit in UNITS if unit.topology == TOPOLOGIES[3]), *PLAIN_LOTS), plain),
+        Part("plain", (*(unit for unit in UNITS if unit.topology == MOST), *PLAIN_LOTS), plain),
     )
 }
 OURS = ("faults", "interleavings", "lives")

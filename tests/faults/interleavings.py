@@ -15,9 +15,9 @@ from handler.response import Undelivered
 from tests.faults.engine import ATTEMPTS, SECONDS, Engine, Event
 from tests.faults.inprocess import OF_THREAD, Call, InProcess, Killed, Send
 from tests.faults.invariants import Violation, checked, replayed
-from tests.faults.runs import Result, Start, captured, forked, ours
+from tests.faults.runs import MOST, Result, Start, captured, forked, ours
 from tests.faults.scene import Scene
-from tests.harness import TOPOLOGIES, Context, Topology
+from tests.harness import Context, Topology
 
 CALL_SECONDS: Final = 1.0
 """Of virtual time that a call takes, so that leases are renewed on the way."""
@@ -211,8 +211,7 @@ def _one_has_it(scene: Scene) -> Iterator[Violation]:
 
 
 DUELS: Final = tuple(
-    Duel(name, topology, prepare, finish)
-    for topology in TOPOLOGIES[:4]
+    Duel(name, MOST, prepare, finish)
     for name, prepare, finish in (
         ("Delete during Create", _create_and_delete, _deleted),
         ("Create delivered twice at once", _twice, _created),

@@ -21,9 +21,9 @@ from tests.faults.engine import Engine, Properties
 from tests.faults.fault import KINDS, Fault, applies
 from tests.faults.inprocess import AlarmedTime, Call, Send, in_process
 from tests.faults.invariants import UNRECORDED, checked
-from tests.faults.runs import Result, Start, captured, ours
+from tests.faults.runs import MOST, Result, Start, captured, ours
 from tests.faults.scene import MORE_TAGS, TAGS, Scene
-from tests.harness import EXTERNAL_ID, HUB, TOPOLOGIES, internet_gateway
+from tests.harness import EXTERNAL_ID, HUB, internet_gateway
 
 STACKS: Final = ("network", "second", "third")
 MOST_CALLS: Final = 40
@@ -35,7 +35,7 @@ STEPS: Final = 40
 LIVES: Final = 40
 """Of a seed."""
 
-SEEDS: Final = range(10)
+SEEDS: Final = range(8)
 
 
 class Chance(Fault):
@@ -87,7 +87,7 @@ class Lives(RuleBasedStateMachine):
         self.here = self.exits.enter_context(in_process())
         self.log = self.exits.enter_context(captured())
         start = self.start(self.here)
-        self.scene = Scene(self.here, TOPOLOGIES[4], start)
+        self.scene = Scene(self.here, MOST, start)
         home = make_vpc(self.here.aws.url, HUB, "us-east-1", "home", "10.24.0.0/16")
         self.scene.vpcs.append(home)
         self.vpcs = [self.scene.vpc, *self.scene.peers, home]

@@ -47,7 +47,8 @@ make. A unit of lives is a seed. The plain handler is the same resource as it is
 ## Random lives
 
 {steps} steps in {lives} lives of three stacks beside each other, in a world of three accounts; {struck} calls of them
-were faulted. A life is replayed by its seed: `python -m tests.faults --only "lives of seed 3"`.
+were faulted. The lives of a seed are the same each time: `.venv/bin/python -m tests.faults --only "lives of seed 3"`
+with `PYTHONPATH=src` plays them again.
 
 | seed | lives | steps | broken |
 | --- | --- | --- | --- |

@@ -19,7 +19,7 @@ from tests.faults.inprocess import Call, Hook, InProcess, Send, in_process
 from tests.faults.invariants import checked, replayed
 from tests.faults.paths import PATHS, Path
 from tests.faults.scene import Scene
-from tests.faults.sites import reached
+from tests.faults.sites import reached, static
 from tests.harness import TOPOLOGIES, Topology
 
 Start = Callable[[InProcess], Callable[[Hook], Handler]]
@@ -47,6 +47,7 @@ class Unit:
         with in_process() as here, captured() as log:
             scene = Scene(here, self.topology, start(here))
             self.path.before(scene)
+            static()  # read once for all forks
             baseline = forked(lambda: _baseline(self.path, scene, log))
             yield {"call": None, "fault": None, **baseline}
             for call in (Call(**call) for call in baseline["calls"]):
@@ -56,7 +57,11 @@ class Unit:
                     yield {"call": str(call), "fault": kind, **result}
 
 
-UNITS = tuple(Unit(path, topology) for path in PATHS for topology in TOPOLOGIES)
+FOUR = (*TOPOLOGIES[:3], TOPOLOGIES[-1])
+"""One account or two, one Region or two; two of both are reached by a role on either side."""
+
+MOST = FOUR[-1]
+UNITS = tuple(Unit(path, topology) for path in PATHS for topology in FOUR)
 
 
 @contextlib.contextmanager
