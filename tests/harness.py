@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -263,6 +264,11 @@ class World:
         calls += self.aws.calls[before:]
 
 
+def signed(url: str, now: float) -> str:
+    """Return a ResponseURL as CloudFormation signs it at a time, in seconds since 1970."""
+    return f"{url}&X-Amz-Date={datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}"
+
+
 def internet_gateway(world: World, vpc: Vpc) -> str:
     """Attach an internet gateway: a target for routes that are not ours."""
     ec2 = world.ec2(vpc)
@@ -300,13 +306,14 @@ class Stack:
         return self.world.bucket.responses[-1]
 
     def event(self, request_type: str, properties: dict[str, Any], **more: object) -> dict[str, Any]:
-        """Return an event of CloudFormation."""
+        """Return an event of CloudFormation, sent after all that were made before."""
+        number = next(self.world.count)
         return {
             "RequestType": request_type,
             "ServiceToken": SERVICE_TOKEN,
-            "ResponseURL": self.world.bucket.url,
+            "ResponseURL": signed(self.world.bucket.url, self.world.time.now() + number),
             "StackId": f"arn:aws:cloudformation:us-east-1:{HUB}:stack/{self.name}/5d9c2f30-0000",
-            "RequestId": f"request-{next(self.world.count)}",
+            "RequestId": f"request-{number}",
             "LogicalResourceId": "Peering",
             "ResourceType": "Custom::VpcPeering",
             "ResourceProperties": properties,

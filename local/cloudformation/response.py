@@ -8,6 +8,7 @@ anything else after them is refused.
 import secrets
 import ssl
 import threading
+import time
 import urllib.parse
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -67,6 +68,7 @@ class ResponseServer:
         query = urllib.parse.urlencode(
             {
                 "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+                "X-Amz-Date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
                 "X-Amz-Expires": "7200",
                 "X-Amz-SignedHeaders": "host",
                 "X-Amz-Signature": signature,

@@ -15,7 +15,7 @@ from handler.errors import InternalFailure, NotStabilized, PeeringError
 from handler.item import LeaseLost, Superseded
 from handler.lifecycle import Lifecycle, Run
 from handler.progress import Progress
-from handler.registry import MemoryStore, Registry, Tenure
+from handler.registry import NewerItem, Registry, Tenure
 from handler.request import Request
 from handler.response import Undelivered, deliver, fitted
 from handler.telemetry import begin, logger, measure, strike
@@ -97,36 +97,55 @@ class PeeringResource(CfnResource):
         self._progress = Progress(request.physical_resource_id or request.deterministic_id)
         self._failure: PeeringError | None = None
         self._tenure = self._registry.tenure(request)
-        self._unregistered = False
+        self._unregistered = self._lost = self._hung = False
         self._response: dict[str, Any] = {}
         self._undelivered: Undelivered | None = Undelivered("no response was sent")
 
     def _provide(self, _event: Mapping[str, Any], _context: LambdaContext) -> str:
         """Serve the request; crhelper answers SUCCESS with the id returned, or FAILED with the one set before."""
         try:
-            tenure = self._begun_tenure()
-            if tenure.answer is None:
-                self._deadline.guard = tenure.check
-                self._lifecycle.serve(self._request, Run(self._deadline, self._progress, tenure))
+            self._serve(self._begun_tenure())
+            if self._unregistered:
+                self._serve_again()
         except PeeringError as failure:
             self._failure = failure
+            raise
+        except LeaseLost:
+            self._lost = True
             raise
         finally:
             self.PhysicalResourceId = self._progress.physical_id
         return self._progress.physical_id
 
+    def _serve(self, tenure: Tenure) -> None:
+        if tenure.answer is None:
+            self._deadline.guard = tenure.check
+            self._lifecycle.serve(self._request, Run(self._deadline, self._progress, tenure))
+
+    def _serve_again(self) -> None:
+        """Serve a Delete with the registry after all: meanwhile a Create may have gone on that knows nothing of it."""
+        try:
+            self._tenure.begin(self._deadline)
+        except (Superseded, NotStabilized):
+            raise
+        except PeeringError as failure:
+            logger.warning("the registry still cannot be used", reason=failure.reason)
+        else:
+            self._unregistered = False
+            self._serve(self._tenure)
+
     def _begun_tenure(self) -> Tenure:
         """Take hold of the resource. A Delete goes on without the registry: the owner tags tell what is ours."""
         try:
             self._tenure.begin(self._deadline)
-        except (Superseded, NotStabilized):
+        except (Superseded, NotStabilized, NewerItem):
             raise
         except PeeringError as failure:
             if self._request.request_type != "Delete":
                 raise
             self._unregistered = True
             logger.warning("the registry cannot be used; the owner tags alone tell what is ours", reason=failure.reason)
-            alone = Registry(MemoryStore(), self._clock).tenure(self._request)
+            alone = self._tenure.alone()
             alone.begin(self._deadline)
             return alone
         return self._tenure
@@ -153,10 +172,19 @@ class PeeringResource(CfnResource):
             self._undelivered = self._deliver()
 
     def _recorded(self) -> dict[str, Any]:
-        """Record the response before it is delivered, and return the one that the request has: its first."""
+        """Record the response before it is delivered, and return the one that the request has: its first.
+
+        Raises:
+            LeaseLost: another invocation has the request.
+
+        """
+        if self._lost:
+            raise LeaseLost
         try:
-            return self._tenure.finish(self._response, self._whole)
+            return self._tenure.finish(self._response, self._whole, release=not self._hung)
         except PeeringError as failure:
+            if self._tenure.ran_out:
+                raise LeaseLost from failure
             self._unregistered = True
             logger.error("the response could not be recorded", reason=failure.reason)
             return self._response
@@ -171,6 +199,7 @@ class PeeringResource(CfnResource):
 
     def _timeout(self) -> None:
         """Answer for a call that hung beyond our own deadline; crhelper's timer calls this just before the time-out."""
+        self._hung = True
         self._failure = NotStabilized("a call hung until the function's time-out.", "Deploy again.")
         super()._timeout()  # type: ignore[misc]  # crhelper's own
 

@@ -46,12 +46,12 @@ class Deadline:
         return Deadline(self.clock, seconds, self)
 
     def check(self, doing: str) -> None:
-        """Raise `NotStabilized` when the time is over, or whatever the guard raises."""
-        if self.remaining <= 0:
-            raise _out_of_time(doing)
+        """Raise `NotStabilized` when the time is over, or whatever the guard raises; that may itself take time."""
         self.guard()
         if self._whole is not None:
             self._whole.check(doing)
+        if self.remaining <= 0:
+            raise _out_of_time(doing)
 
     def pause(self, seconds: float, doing: str) -> None:
         """Sleep; raise `NotStabilized` at once if the deadline comes first."""

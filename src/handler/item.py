@@ -1,13 +1,12 @@
 """What the registry remembers of one resource, and what follows from it. Pure: every change returns a new item.
 
 CloudFormation sends the requests of a resource one after the other, and takes a newer one for the end of all before.
-So the newest is the one to be served (the fence), by one worker at a time (the lease); an answer that was given stands
-(the replay), and what comes too late does nothing.
+So the newest by the time of its sending is the one to be served (the fence), by one worker at a time (the lease); an
+answer that was given stands (the replay), and what comes too late does nothing.
 """
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -25,9 +24,6 @@ HISTORY: Final = 20
 
 KEPT_SECONDS: Final = 7 * 24 * 3600
 """For so long a resource that was deleted is remembered, so that a late Create finds out."""
-
-LATE_SECONDS: Final = 3600
-"""For so long a Create may come after the Delete that overtook it: CloudFormation waits no longer for its answer."""
 
 NOT_KEPT: Final = frozenset({"ServiceToken", "ExternalId", "PeerExternalId"})
 """Properties that the desired state does without: the registry holds no secret."""
@@ -53,13 +49,16 @@ class Claim:
 
 
 class _Stored(BaseModel):
-    model_config = ConfigDict(alias_generator=to_pascal, populate_by_name=True, frozen=True)
+    # A newer function may have added members: they are kept.
+    model_config = ConfigDict(alias_generator=to_pascal, populate_by_name=True, frozen=True, extra="allow")
 
 
 class Served(_Stored):
-    """A request that was begun, and its answer."""
+    """A request, and its answer."""
 
     request_id: str
+    sent: float | None = None
+    """When CloudFormation sent it, in seconds since 1970, where its event says so."""
     request_type: Literal["Create", "Update", "Delete"]
     answer: Answer | None = None
 
@@ -76,20 +75,18 @@ class Item(_Stored):
     """The item of a resource."""
 
     requests: tuple[Served, ...] = ()
-    """The oldest first."""
+    """In the order in which they were sent."""
     lease: Lease | None = None
     living: tuple[str, ...] = ()
     """Physical ids that CloudFormation has by our answers, and has not deleted: two during a replacement."""
-    ended: tuple[str, ...] = ()
-    """Physical ids that were deleted."""
-    late_create_until: int | None = None
-    """Until when (seconds since 1970) a Create counts as overtaken by a Delete that came first."""
     properties: dict[str, Any] | None = None
     """The desired state: the properties of the last Create or Update that succeeded."""
     vpc_ids: dict[str, tuple[str, str]] = {}
     """The requester's and the accepter's VPC of each living connection: a query may have found them."""
     routes: dict[str, dict[str, list[str]]] = {}
     """The record of routes, see `packed`."""
+    recorded_at: int | None = None
+    """When (seconds since 1970) a route was recorded last."""
     expires_at: int | None = None
     """When (seconds since 1970) the item may be dropped."""
 
@@ -114,40 +111,33 @@ def admitted(item: Item, claim: Claim, now: float) -> Item:
     known = item.served(request.request_id)
     if known and known.answer:
         return item
-    if known is None:
-        _refuse_late(item, request, now)
-        item = _begun(item, request, now)
-    elif request.request_id != item.newest:
+    if request.request_id != item.newest and (known or _late(item, request)):
         raise _superseded(item)
+    if known is None:
+        item = _begun(item, request)
     if item.lease and item.lease.until > now:
         return item
     return item.model_copy(update={"lease": _lease(claim, now)})
 
 
-def _begun(item: Item, request: Request, now: float) -> Item:
-    begun = Served(request_id=request.request_id, request_type=request.request_type)
+def _late(item: Item, request: Request) -> bool:
+    """Tell whether CloudFormation has sent another request after this one; in one second, only a Delete is later.
+
+    A Create that Lambda delivers after the Delete which overtook it must make nothing (cloudformation-coverage-roadmap
+    #1730). Without the time of either, whatever comes later counts as sent later.
+    """
+    newest = item.requests[-1] if item.requests else None
+    if newest is None or newest.sent is None or request.sent is None:
+        return False
+    return (request.sent, request.request_type == "Delete") < (newest.sent, newest.request_type == "Delete")
+
+
+def _begun(item: Item, request: Request) -> Item:
+    begun = Served(request_id=request.request_id, sent=request.sent, request_type=request.request_type)
     update: dict[str, Any] = {"requests": (*item.requests, begun)[-HISTORY:], "expires_at": None}
     if request.request_type == "Update" and request.physical_resource_id:
         update["living"] = _with(item.living, request.physical_resource_id)
-    if request.request_type == "Delete" and _overtakes(item, request):
-        update["late_create_until"] = int(now) + LATE_SECONDS
     return item.model_copy(update=update)
-
-
-def _overtakes(item: Item, request: Request) -> bool:
-    """Tell whether a Delete came before the Create that it is to undo, or that one could not be remembered."""
-    unknown = not item.requests or item.requests[-1].request_type == "Delete"
-    return request.connection_id is None and not item.living and unknown
-
-
-def _refuse_late(item: Item, request: Request, now: float) -> None:
-    if request.request_type == "Create" and now < (item.late_create_until or 0):
-        raise Superseded(
-            "CloudFormation had deleted this resource before its Create arrived, or after one that was not remembered.",
-            "Where this is a new deployment all the same, deploy again.",
-        )
-    if request.request_type == "Update" and request.physical_resource_id in item.ended:
-        raise _superseded(item)
 
 
 def _superseded(item: Item) -> Superseded:
@@ -176,8 +166,12 @@ def held(item: Item, claim: Claim, now: float, records: Collection[RouteRecord])
     return item.model_copy(update={"lease": _lease(claim, now), "routes": packed(records)})
 
 
-def answered(item: Item, claim: Claim, now: float, answer: Answer, records: Collection[RouteRecord]) -> Item:
+def answered(  # noqa: PLR0913, PLR0917  # what an answer is made of
+    item: Item, claim: Claim, now: float, answer: Answer, records: Collection[RouteRecord], release: bool = True
+) -> Item:
     """Return the item with the answer to a request, and without its lease; an answer that was given stands.
+
+    Where it does not `release` the resource, what comes next waits for the end of the lease.
 
     Raises:
         LeaseLost: another invocation serves this very request.
@@ -190,20 +184,21 @@ def answered(item: Item, claim: Claim, now: float, answer: Answer, records: Coll
         return item
     if item.lease is not None and item.lease.request_id == request.request_id and not mine:
         raise LeaseLost
-    served = Served(request_id=request.request_id, request_type=request.request_type, answer=answer)
+    served = Served(request_id=request.request_id, sent=request.sent, request_type=request.request_type, answer=answer)
+    late = known is None and _late(item, request)
     if known:
         requests = tuple(served if old.request_id == request.request_id else old for old in item.requests)
-    elif request.request_type == "Create" and all(old.answer for old in item.requests[-1:]):
-        requests = (*item.requests, served)[-HISTORY:]  # the Delete that follows is its own
-    else:  # came too late to be begun
-        requests = (served, *item.requests)[:HISTORY]
+    elif late:
+        requests = (served, *item.requests[1 - HISTORY :])
+    else:  # it was begun without the registry
+        requests = (*item.requests, served)[-HISTORY:]
     update: dict[str, Any] = {"requests": requests}
-    if request.request_type == "Create":
-        update["late_create_until"] = None
+    free = item.lease is None or item.lease.until <= now
     if mine:
-        update |= {"lease": None, "routes": packed(records)}
+        update |= {"routes": packed(records), **({"lease": None} if release else {})}
     item = item.model_copy(update=update)
-    return _concluded(item, request, answer, now) if mine and answer["Status"] == "SUCCESS" else item
+    served_here = mine or (known is None and not late and free)
+    return _concluded(item, request, answer, now) if served_here and answer["Status"] == "SUCCESS" else item
 
 
 def _concluded(item: Item, request: Request, answer: Answer, now: float) -> Item:
@@ -220,7 +215,7 @@ def _concluded(item: Item, request: Request, answer: Answer, now: float) -> Item
     gone = {physical_id} if request.connection_id else {physical_id, *item.living}
     living = tuple(other for other in item.living if other not in gone)
     vpc_ids = {connection_id: ids for connection_id, ids in item.vpc_ids.items() if connection_id in living}
-    update = {"living": living, "vpc_ids": vpc_ids, "ended": reduce(_with, sorted(gone), item.ended)}
+    update = {"living": living, "vpc_ids": vpc_ids}
     if not living:
         update |= {"properties": None, "routes": {}, "expires_at": int(now) + KEPT_SECONDS}
     return item.model_copy(update=update)
@@ -254,30 +249,30 @@ def forgotten(
 
 
 def packed(records: Iterable[RouteRecord]) -> dict[str, dict[str, list[str]]]:
-    """Return the records by connection and by side and table, each `destination[ found][ former target]`.
+    """Return the records by connection and by side, table and former target, each `destination[ found]`.
 
-    So packed, 10,000 routes fit into the 400 KB that DynamoDB takes as one item.
+    So packed, 10,000 routes fit into the 400 KB that DynamoDB takes as one item, also while they are being moved.
     """
     routes: dict[str, dict[str, list[str]]] = {}
     for record in records:
-        place = f"{record.key.side} {record.key.table_id}"
-        words = [record.key.destination, "found" if record.found else "", f"former {record.former or ''}"]
-        routes.setdefault(record.connection_id, {}).setdefault(place, []).append(
-            " ".join(word for word in words if word and word != "former ")
-        )
+        place = " ".join(filter(None, (record.key.side, record.key.table_id, record.former)))
+        route = f"{record.key.destination} found" if record.found else record.key.destination
+        routes.setdefault(record.connection_id, {}).setdefault(place, []).append(route)
     return routes
 
 
 def unpacked(routes: dict[str, dict[str, list[str]]]) -> tuple[RouteRecord, ...]:
     """Return the records that `packed` made it of."""
     return tuple(
-        _unpacked(connection_id, *place.split(" "), *route.split(" "))
+        _unpacked(connection_id, place, route)
         for connection_id, places in routes.items()
         for place, packed_routes in places.items()
         for route in packed_routes
     )
 
 
-def _unpacked(connection_id: str, side: str, table_id: str, destination: str, *words: str) -> RouteRecord:
-    former = words[-1] if "former" in words else None
-    return RouteRecord(RouteKey(Side(side), table_id, destination), connection_id, former, found="found" in words)
+def _unpacked(connection_id: str, place: str, route: str) -> RouteRecord:
+    side, table_id, *former = place.split(" ")
+    destination, *found = route.split(" ")
+    key = RouteKey(Side(side), table_id, destination)
+    return RouteRecord(key, connection_id, former[0] if former else None, found=bool(found))

@@ -26,6 +26,7 @@ from handler.parallel import run
 from handler.plan import Plan, plan
 from handler.preflight import near_limits
 from handler.registry import Tenure
+from handler.routes import gone_routes
 from handler.rules import rule_of
 from handler.settings import plan_settings
 
@@ -114,6 +115,8 @@ class Reconciler:
         if connection is None:
             raise _ended_meanwhile(desired)
         made, broken = planned.of(Stage.MAKE), planned.of(Stage.BREAK)
+        if self.tenure.settled:  # an invocation that died has taken them off: one made by hand is not ours
+            self.tenure.forget(connection.connection_id, gone_routes(observed, connection.connection_id))
         self._apply_routes_and_settings(connection, made, broken)
         if any(isinstance(change, ModifyOptions | TagConnection | UntagConnection) for change in (*made, *broken)):
             observed = self._read_back(desired, observed, planned)
@@ -227,9 +230,13 @@ class Reconciler:
         self, connection: Connection, made: tuple[Change, ...], broken: tuple[Change, ...]
     ) -> None:
         self.tenure.remember(written_ahead(made, connection.connection_id))
-        apply(made, self.sides, connection.connection_id, self.witness.applied)
-        apply(broken, self.sides, connection.connection_id, self.witness.applied)
-        self.tenure.forget(connection.connection_id, taken_off((*made, *broken)))
+
+        def applied(change: Change) -> None:
+            self.witness.applied(change)
+            self.tenure.forget(connection.connection_id, taken_off([change]))
+
+        apply(made, self.sides, connection.connection_id, applied)
+        apply(broken, self.sides, connection.connection_id, applied)
 
     def _read_back(self, desired: Desired, observed: Observed, planned: Plan) -> Observed:
         """Read until options and tags show as they were set: EC2 is eventually consistent here."""

@@ -3,9 +3,10 @@
 All writes are conditional on the revision that was read; what they mean is decided in `item`, which is pure.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
@@ -14,7 +15,19 @@ import botocore.session
 from handler.calls import CONFIG, Place, call
 from handler.clock import Clock, Deadline, backoff
 from handler.errors import InternalFailure, InvalidRequest, NetworkFailure, NotStabilized, PeeringError
-from handler.item import Answer, Claim, Item, Superseded, admitted, answered, forgotten, held, remembered, unpacked
+from handler.item import (
+    Answer,
+    Claim,
+    Item,
+    LeaseLost,
+    Superseded,
+    admitted,
+    answered,
+    forgotten,
+    held,
+    remembered,
+    unpacked,
+)
 from handler.model import RouteKey, RouteRecord, Side
 from handler.request import Request
 from handler.telemetry import logger
@@ -28,7 +41,15 @@ RENEWED_EVERY: Final = 5.0
 LOST_WITHIN: Final = 30
 """Seconds before the end of a lease from which on the work stops where it cannot be renewed."""
 
+SHOWN_WITHIN: Final = 300
+"""Seconds after which EC2 shows every route that was made."""
+
 VERSION: Final = 1
+
+
+class NewerItem(InternalFailure):
+    """What a newer version of the function has written: whoever cannot read it must not act on the resource."""
+
 
 Key = tuple[str, str]
 """Stack id and logical id."""
@@ -55,9 +76,9 @@ class Store(Protocol):
 class MemoryStore:
     """Items that live as long as the process: for `sam local invoke`, which has no table."""
 
-    def __init__(self) -> None:
+    def __init__(self, revisions: Mapping[Key, Revision] = MappingProxyType({})) -> None:
         self._lock = Lock()
-        self._revisions: dict[Key, Revision] = {}
+        self._revisions = dict(revisions)
 
     def load(self, key: Key, deadline: Deadline) -> Revision | None:  # noqa: ARG002  # memory is always reached
         """Return an item as it was written last."""
@@ -85,7 +106,8 @@ class DynamoStore:
         """Return an item as it was written last.
 
         Raises:
-            InternalFailure: a newer version of the function has written it.
+            NewerItem: a newer version of the function has written it.
+            InternalFailure: it is none of the function's.
             PeeringError: the table cannot be reached.
 
         """
@@ -93,13 +115,19 @@ class DynamoStore:
         found = answer.get("Item")
         if found is None:
             return None
-        if int(found["Version"]["N"]) != VERSION:
+        try:
+            version, name = int(found["Version"]["N"]), found["Revision"]["S"]
+            if version > VERSION:
+                raise NewerItem(
+                    f"the registry's item of this resource has version {version}, this function knows {VERSION}.",
+                    "Deploy the newer version of the function again.",
+                )
+            return Revision(name, Item.model_validate_json(found["Body"]["S"]))
+        except (KeyError, ValueError) as error:
             raise InternalFailure(
-                f"the registry's item of this resource has version {found['Version']['N']}, this function knows "
-                f"{VERSION}.",
-                "Deploy the newer version of the function again.",
-            )
-        return Revision(found["Revision"]["S"], Item.model_validate_json(found["Body"]["S"]))
+                f"the registry, table {self._table}, holds what is no item of this function: {type(error).__name__}.",
+                "Restore the item from the table's backup, or delete it: the owner tags tell what is ours.",
+            ) from error
 
     def save(self, key: Key, over: str | None, revision: Revision, deadline: Deadline) -> bool:
         """Write an item where the last writing is `over`; tell whether it was.
@@ -191,6 +219,16 @@ class Tenure:
         return lease is not None and lease.holder == self.claim.holder
 
     @property
+    def ran_out(self) -> bool:
+        """Tell whether the lease that was held has ended: another invocation may have it, whether we know or not."""
+        return self._left is not None and self._left <= 0
+
+    @property
+    def _left(self) -> float | None:
+        lease = self._item.lease
+        return lease.until - self.clock.wall() if lease and self._holds else None
+
+    @property
     def _key(self) -> Key:
         return self.claim.request.stack_id, self.claim.request.logical_resource_id
 
@@ -206,11 +244,10 @@ class Tenure:
 
         """
         pauses = backoff(0.5, 5)
-        while not self._enter():
+        while not self._enter(deadline.within(REACHED_WITHIN)):
             deadline.pause(next(pauses), "an earlier request for this resource was still being served")
 
-    def _enter(self) -> bool:
-        deadline = Deadline(self.clock, REACHED_WITHIN)
+    def _enter(self, deadline: Deadline) -> bool:
         self._last = self.store.load(self._key, deadline)
         self._write(lambda item: admitted(item, self.claim, self.clock.wall()), deadline)
         self.records = unpacked(self._item.routes)
@@ -234,8 +271,10 @@ class Tenure:
         except Superseded:
             raise
         except PeeringError as failure:
-            lease = self._item.lease
-            if lease is None or lease.until - self.clock.wall() < LOST_WITHIN:
+            left = self._left
+            if left is None or left < LOST_WITHIN:
+                if self.ran_out:
+                    raise LeaseLost from failure
                 raise
             self._renewed = self.clock.now()
             logger.warning("the lease could not be renewed yet", reason=failure.reason)
@@ -264,8 +303,15 @@ class Tenure:
 
         """
         with self._lock:
-            self.records = remembered(self.records, records)
-            self._write(self._held, Deadline(self.clock, REACHED_WITHIN))
+            known, self.records = self.records, remembered(self.records, records)
+            at = {} if known == self.records else {"recorded_at": int(self.clock.wall())}
+            self._write(lambda item: self._held(item).model_copy(update=at), Deadline(self.clock, REACHED_WITHIN))
+
+    @property
+    def settled(self) -> bool:
+        """Tell whether EC2 must show every route that is recorded: the last one was not recorded just now."""
+        recorded_at = self._item.recorded_at
+        return recorded_at is None or self.clock.wall() - recorded_at > SHOWN_WITHIN
 
     def forget(self, connection_id: str, keys: Collection[RouteKey] | None = None) -> None:
         """Drop the records of routes that were taken off a connection; without keys, of all of them.
@@ -275,8 +321,16 @@ class Tenure:
         with self._lock:
             self.records = forgotten(self.records, connection_id, keys)
 
-    def finish(self, answer: Answer, deadline: Deadline) -> Answer:
+    def alone(self) -> "Tenure":
+        """Return a hold that needs no table, with what was read of the item."""
+        kept = {"routes": self._item.routes, "vpc_ids": self._item.vpc_ids, "living": self._item.living}
+        return Tenure(MemoryStore({self._key: Revision("read", Item(**kept))}), self.clock, self.claim)
+
+    def finish(self, answer: Answer, deadline: Deadline, *, release: bool = True) -> Answer:
         """Record the answer, and release the resource; return the answer that stands, if the request had one.
+
+        A call may still be on its way where the answer is given for it: then the resource is not released, and whoever
+        comes next waits until the lease has ended by itself.
 
         Raises:
             LeaseLost: another invocation serves the request, and answers it.
@@ -288,5 +342,6 @@ class Tenure:
             if not self._holds:
                 self._last = self.store.load(self._key, part)
                 self.records = unpacked(self._item.routes)
-            self._write(lambda item: answered(item, self.claim, self.clock.wall(), answer, self.records), part)
+            now = self.clock.wall()
+            self._write(lambda item: answered(item, self.claim, now, answer, self.records, release), part)
             return self.answer or answer

@@ -2,42 +2,57 @@
 
 import os
 import re
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationInfo
 from pydantic.alias_generators import to_pascal
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
 
 
 def _alias(field: str) -> str:
     return "ResponseURL" if field == "response_url" else to_pascal(field)
 
 
-RESPONSE_HOST: Final = re.compile(
-    r"cloudformation-custom-resource-response-[a-z0-9]+"
-    r"\.s3([.-][a-z0-9-]+)*"
-    r"\.(amazonaws\.com(\.cn)?|amazonaws\.eu|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)"
-)
-"""CloudFormation's bucket for responses, one a Region, in the domain of each partition."""
+DOMAINS: Final = r"amazonaws\.com(\.cn)?|amazonaws\.eu|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov"
+"""One a partition."""
 
+SIGNED: Final = "%Y%m%dT%H%M%SZ"
 SERVICE_TIMEOUT: Final = 3600.0
 """Seconds that CloudFormation waits for a response, unless the template says less."""
 
 
-def _response_url(url: str) -> str:
+def _response_url(url: str, info: ValidationInfo) -> str:
     """Refuse what is no ResponseURL: whoever may invoke the function must not have it call where they like.
+
+    It is read as it will be sent: other readers see another host where there is a backslash.
 
     Raises:
         ValueError: without the URL, which is a secret.
 
     """
-    parts = urlsplit(url)
-    allowed = os.environ.get("ALLOWED_RESPONSE_HOSTS", "").split(",")
-    host = parts.hostname or ""
-    if parts.scheme == "https" and (RESPONSE_HOST.fullmatch(host) or host in allowed):
+    try:
+        parts = parse_url(url)
+    except LocationParseError:
+        raise ValueError("it is no URL") from None
+    host = parts.host or ""
+    if parts.scheme != "https" or parts.auth or not host:
+        raise ValueError(f"{parts.scheme}://{host} is no ResponseURL of CloudFormation")
+    stack_id = info.data.get("stack_id")
+    if host in os.environ.get("ALLOWED_RESPONSE_HOSTS", "").split(","):
         return url
-    raise ValueError(f"{parts.scheme}://{host} is no ResponseURL of CloudFormation")
+    if stack_id and parts.port in {None, 443} and re.fullmatch(_response_host(stack_id.split(":")[3]), host):
+        return url
+    raise ValueError(f"{parts.netloc} is no ResponseURL of CloudFormation for that stack")
+
+
+def _response_host(region: str) -> str:
+    """Return the pattern of CloudFormation's bucket for responses, one a Region."""
+    bucket = f"cloudformation-custom-resource-response-{region.replace('-', '')}"
+    return rf"{bucket}\.s3([.-]{region})?\.({DOMAINS})"
 
 
 class Request(BaseModel):
@@ -47,8 +62,8 @@ class Request(BaseModel):
 
     request_type: Literal["Create", "Update", "Delete"]
     service_token: Annotated[str, StringConstraints(pattern=r"^arn:[\w-]+:\w+:[\w-]+:\d{12}:.+$")]
-    response_url: Annotated[str, AfterValidator(_response_url)]
     stack_id: Annotated[str, StringConstraints(pattern=r"^arn:[\w-]+:cloudformation:[\w-]+:\d{12}:stack/.+$")]
+    response_url: Annotated[str, AfterValidator(_response_url)]
     request_id: str
     logical_resource_id: str
     physical_resource_id: str | None = None
@@ -59,6 +74,15 @@ class Request(BaseModel):
     def account(self) -> str:
         """The function's account; the emulators of Lambda put an invented one into the context's ARN."""
         return self.service_token.split(":")[4]
+
+    @property
+    def sent(self) -> float | None:
+        """When CloudFormation signed the ResponseURL, in seconds since 1970; None where that does not say."""
+        signed = parse_qs(parse_url(self.response_url).query or "").get("X-Amz-Date", [""])[0]
+        try:
+            return datetime.strptime(signed, SIGNED).replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            return None
 
     @property
     def service_timeout(self) -> float:

@@ -23,14 +23,16 @@ class Undelivered(Exception):  # named for what happened, as all of this project
 
 
 def fitted(response: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the response within `BODY_LIMIT`: the longest attributes lose their last list items first."""
+    """Return the response within `BODY_LIMIT`: the longest attributes lose their last list items, a reason its end."""
     data: dict[str, str] = dict(response.get("Data", {}))
-    while True:
-        fitting = {**response, **({"Data": data} if data else {})}
-        if len(_body(fitting)) <= BODY_LIMIT or not any(data.values()):
-            return fitting
+    fitting = {**response, **({"Data": data} if data else {})}
+    while len(_body(fitting)) > BODY_LIMIT and any(data.values()):
         longest = max(data, key=lambda name: len(data[name]))
         data[longest] = data[longest].rpartition(",")[0]
+    if reason := fitting.get("Reason"):
+        over = max(0, len(_body(fitting)) - BODY_LIMIT)
+        fitting["Reason"] = reason.encode()[: len(reason.encode()) - over].decode(errors="ignore")
+    return fitting
 
 
 def _body(response: Mapping[str, Any]) -> bytes:

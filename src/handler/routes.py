@@ -166,6 +166,13 @@ def recorded_routes(observed: Observed, connection_id: str) -> frozenset[RouteKe
     return frozenset(r.key for r in observed.records if r.connection_id == connection_id and not r.found)
 
 
+def gone_routes(observed: Observed, connection_id: str) -> list[RouteKey]:
+    """Return the recorded routes to a connection of which their table shows nothing any more."""
+    shown = {table.table_id for _, view in observed.sides() for table in view.tables}
+    recorded = recorded_routes(observed, connection_id)
+    return [key for key in recorded if key.table_id in shown and _present(observed, key) is None]
+
+
 def _present(observed: Observed, key: RouteKey) -> Route | None:
     table = next((t for t in observed.view(key.side).tables if t.table_id == key.table_id), None)
     return table.static_route(key.destination) if table else None

@@ -29,12 +29,15 @@ class Redactor(LambdaPowertoolsFormatter):
     def __init__(self) -> None:
         super().__init__(serialize_stacktrace=False, json_deserializer=str)  # a text that is JSON stays a text
         self.secrets: frozenset[str] = frozenset()
+        self.spared: frozenset[str] = frozenset()
+        """Members of a line that name the request, and so hold no secret, though a secret may be a part of the name."""
 
     def serialize(self, log: Any) -> str:  # noqa: ANN401  # Powertools' own
         """Return the line without any secret."""
         # Into plain JSON first: what is no text yet, as an exception, becomes one here.
         plain = json.loads(super().serialize(log))
-        return super().serialize(self._strike_values(plain))
+        spared = {name: plain[name] for name in self.spared & plain.keys()}
+        return super().serialize(self._strike_values(plain) | spared)
 
     def strike(self, text: str) -> str:
         """Return the text without any secret."""
@@ -75,8 +78,8 @@ copy_config_to_registered_loggers(logger, include={"crhelper", "botocore"}, igno
 
 
 def begin(secrets: Collection[str], **keys: str) -> None:
-    """Begin a request: its keys stand on every line, its secrets on none; what stands in a key is no secret."""
-    redactor.secrets = frozenset(secret for secret in secrets if not any(secret in key for key in keys.values()))
+    """Begin a request: its keys stand on every line, its secrets on none."""
+    redactor.secrets, redactor.spared = frozenset(filter(None, secrets)), frozenset(keys)
     logger.append_keys(**keys)
 
 

@@ -83,7 +83,7 @@ def played(part: str, name: str) -> Result:
         "unit": name,
         "source": SOURCE,
         "runs": len(runs),
-        "calls": len(runs[0].get("calls", [])),
+        "calls": runs[0].get("calls", 0),
         "steps": sum(run.get("steps", 0) for run in runs),
         "struck": sum(run.get("struck", 0) for run in runs),
         "sites": sorted({site for run in runs for site in run.get("sites", [])}),

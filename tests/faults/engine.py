@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from handler.response import Undelivered
 from tests.faults.inprocess import RESPONSE_URL, Call, Hook, InProcess, Killed, Send
-from tests.harness import HUB, SERVICE_TOKEN, Context
+from tests.harness import HUB, SERVICE_TOKEN, Context, signed
 
 ATTEMPTS = 3
 """Lambda sends an event at most so often."""
@@ -132,7 +132,7 @@ class Engine:
         event = {
             "RequestType": request_type,
             "ServiceToken": SERVICE_TOKEN,
-            "ResponseURL": RESPONSE_URL,
+            "ResponseURL": signed(RESPONSE_URL, self.here.time.now() + len(self.events)),
             "StackId": f"arn:aws:cloudformation:us-east-1:{HUB}:stack/{self.name}/5d9c2f30-0000",
             "RequestId": f"{self.name}-{len(self.events)}",
             "LogicalResourceId": "Peering",

@@ -134,12 +134,13 @@ class Duel:
         with in_process() as here, captured() as log:
             scene = Scene(here, self.topology, start(here))
             events = self.prepare(scene)
-            counts = forked(lambda: self._counted(scene, events, start))["counts"]
+            (counted,) = forked(lambda: self._counted(scene, events, start))
+            counts = counted["counts"]
             for first, second in itertools.islice(
                 itertools.product(range(counts[0] + 1), range(counts[1] + 1)), 0, None, stride
             ):
                 turns = [first, second]
-                result = forked(lambda: self._run(scene, events, turns, start, log))  # noqa: B023
+                (result,) = forked(lambda: self._run(scene, events, turns, start, log))  # noqa: B023
                 yield {"call": f"{first} calls, {second} calls", "fault": "interleaved", **result}
 
     def _counted(self, scene: Scene, events: tuple[Event, Event], start: Start) -> Result:

@@ -105,12 +105,12 @@ class Lives(RuleBasedStateMachine):
     @rule(number=NUMBERS, pair=PAIRS, wishes=WISHES, fault=FAULTS)
     @precondition(lambda self: not all(engine.physical_id for engine in self.scene.engines))
     def create(self, number: int, pair: tuple[int, int], wishes: Properties, fault: Drawn) -> None:
-        """Peer two VPCs; after a fault the third attempt succeeds: the second may count as one that comes too late."""
+        """Peer two VPCs; after a fault the second attempt succeeds."""
         engine = self.pick([engine for engine in self.scene.engines if not engine.physical_id], number)
         properties = self.properties(pair, wishes)
         self.arm(engine, fault)
         hindered = self.taken(engine, pair) or self.blocked(properties)
-        made = any(engine.create(properties) for _ in range(1 if hindered else 3))
+        made = any(engine.create(properties) for _ in range(1 if hindered else 2))
         assert made or hindered, f"{engine.name} could not be created: {self.reason(engine)}"
         self.check("create")
 

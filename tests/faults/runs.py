@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.awsrequest import AWSResponse
+
 from handler.telemetry import logger
 from tests.faults.engine import Handler
-from tests.faults.fault import KINDS, Fault, applies
+from tests.faults.fault import KINDS, READS, Fault, applies
 from tests.faults.inprocess import Call, Hook, InProcess, Send, in_process
 from tests.faults.invariants import checked, replayed
 from tests.faults.paths import PATHS, Path
@@ -43,18 +45,80 @@ class Unit:
         return f"{self.path.name} / {self.topology}"
 
     def runs(self, start: Start = ours, kinds: tuple[str, ...] = KINDS) -> Iterator[Result]:
-        """Yield the results: of the run without a fault first, which tells the calls, and then of each fault."""
+        """Yield the results: of the run without a fault first, and then of each fault at each call."""
         with in_process() as here, captured() as log:
             scene = Scene(here, self.topology, start(here))
             self.path.before(scene)
             static()  # read once for all forks
-            baseline = forked(lambda: _baseline(self.path, scene, log))
-            yield {"call": None, "fault": None, **baseline}
-            for call in (Call(**call) for call in baseline["calls"]):
-                for kind in filter(lambda kind: applies(kind, call), kinds):
-                    fault = Fault(kind, call, here.time)
-                    result = forked(lambda: _faulted(self.path, scene, log, fault, baseline["state"]))  # noqa: B023
-                    yield {"call": str(call), "fault": kind, **result}
+            (baseline,) = forked(lambda: self._without_a_fault(scene, log))
+            yield baseline
+            yield from forked(lambda: self._with_each(scene, log, kinds, baseline["state"]))
+
+    def _without_a_fault(self, scene: Scene, log: io.StringIO) -> Result:
+        trunk = Trunk(scene, ())
+        return {"call": None, "fault": None, **self._played(scene, log, trunk), "calls": len(trunk.calls)}
+
+    def _with_each(self, scene: Scene, log: io.StringIO, kinds: tuple[str, ...], expected: str) -> Result | None:
+        trunk = Trunk(scene, kinds)
+        result = self._played(scene, log, trunk, expected)
+        return trunk.fault and {"call": str(trunk.fault.at), "fault": trunk.fault.kind, **result}
+
+    def _played(self, scene: Scene, log: io.StringIO, trunk: "Trunk", expected: str = "") -> Result:
+        """Play the path to its end, and the life of the resource to its own.
+
+        Where a fault has left no trace, in EC2 and in the registry, that life ends as it does without the fault.
+        """
+        scene.engine.armed = trunk
+        self.path.faulted(scene)
+        self.path.after(scene)
+        found, state = list(checked(scene, log.getvalue())), scene.state()
+        if scene.engine.physical_id and state != expected:
+            scene.engine.delete()
+            found += checked(scene, log.getvalue())
+        found += replayed(scene, log.getvalue())
+        violations = [violation.as_json() for violation in dict.fromkeys(found)]
+        return {"violations": violations, "state": state, "sites": sorted(trunk.sites)}
+
+
+class Trunk:
+    """An invocation that grows a branch for every fault at every call: a fork that goes on with the fault."""
+
+    def __init__(self, scene: Scene, kinds: tuple[str, ...]) -> None:
+        """Grow none yet."""
+        self._time, self._kinds = scene.here.time, kinds
+        self.calls: list[Call] = []
+        self.fault: Fault | None = None
+        """That of this process, if it is a branch."""
+        self.ends = 0.0
+        self._sites: set[str] = set()
+        self._reads: dict[str, AWSResponse] = {}
+
+    @property
+    def sites(self) -> set[str]:
+        """The places of the handler's source that have called."""
+        return self._sites | (self.fault.sites if self.fault else set())
+
+    def __call__(self, call: Call, send: Send) -> AWSResponse:
+        """Send, in the trunk; in a branch, do as its fault does."""
+        if self.fault is None:
+            self.calls.append(call)
+            self._sites |= reached(sys._getframe(1))  # noqa: SLF001  # the way to the caller
+            self._branch(call)
+        if self.fault:
+            return self.fault(call, send)
+        answer = send()
+        if call.operation.startswith(READS):
+            self._reads[call.parameters] = answer
+        return answer
+
+    def _branch(self, call: Call) -> None:
+        for kind in self._kinds:
+            if applies(kind, call) and (branch := os.fork()):
+                os.waitpid(branch, 0)
+            elif applies(kind, call):
+                random.seed(SEED)
+                self.fault = Fault(kind, call, self._time, self.ends, reads=self._reads)
+                return
 
 
 FOUR = (*TOPOLOGIES[:3], TOPOLOGIES[-1])
@@ -76,45 +140,8 @@ def captured() -> Iterator[io.StringIO]:
     handler.stream = stream  # type: ignore[attr-defined]
 
 
-def _baseline(path: Path, scene: Scene, log: io.StringIO) -> Result:
-    calls: list[Call] = []
-    sites: set[str] = set()
-    invocations = len(scene.engine.invocations)
-
-    def watch(call: Call, send: Send) -> Any:  # noqa: ANN401  # botocore's
-        calls.append(call)
-        sites.update(reached(sys._getframe(1)))  # noqa: SLF001  # the way to the caller
-        return send()
-
-    scene.engine.armed = watch
-    result = _played(path, scene, log)
-    assert len(scene.engine.invocations) > invocations
-    return {**result, "calls": [call.__dict__ for call in calls], "sites": sorted(sites)}
-
-
-def _faulted(path: Path, scene: Scene, log: io.StringIO, fault: Fault, expected: str) -> Result:
-    scene.engine.armed = fault
-    result = _played(path, scene, log, expected)
-    return {**result, "struck": fault.struck, "sites": sorted(fault.sites)}
-
-
-def _played(path: Path, scene: Scene, log: io.StringIO, expected: str = "") -> Result:
-    """Play the path to its end, and the life of the resource to its own.
-
-    Where a fault has left no trace, in EC2 and in the registry, that life ends as it does without the fault.
-    """
-    path.faulted(scene)
-    path.after(scene)
-    found, state = list(checked(scene, log.getvalue())), scene.state()
-    if scene.engine.physical_id and state != expected:
-        scene.engine.delete()
-        found += checked(scene, log.getvalue())
-    found += replayed(scene, log.getvalue())
-    return {"violations": [violation.as_json() for violation in dict.fromkeys(found)], "state": state}
-
-
-def forked(work: Callable[[], Result]) -> Result:
-    """Do work in a copy of this process, and return what it returned; what it changed is gone."""
+def forked(work: Callable[[], Result | None]) -> Iterator[Result]:
+    """Do work in a copy of this process, and yield what it and its forks returned; what they changed is gone."""
     reader, writer = os.pipe()
     gc.freeze()  # what is there already is not copied by looking at it
     child = os.fork()
@@ -126,12 +153,11 @@ def forked(work: Callable[[], Result]) -> Result:
             result = work()
         except BaseException:  # noqa: BLE001  # whatever it is, the parent must know
             result = {"violations": [{"invariant": "the run ends", "detail": traceback.format_exc()}]}
-        with os.fdopen(writer, "w") as pipe:
-            json.dump(result, pipe)
+        if result is not None:
+            with os.fdopen(writer, "w") as pipe:
+                pipe.write(f"{json.dumps(result)}\n")
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as pipe:
-        told = pipe.read()
+        yield from map(json.loads, pipe)
     os.waitpid(child, 0)
-    result = json.loads(told)
-    return result if isinstance(result, dict) else {}

@@ -346,7 +346,7 @@ def test_row_06_crhelper_logs_the_presigned_url(stack: Stack, lines: list[str]) 
     """Who reads the log can answer in the function's place."""
     plain(succeed)(stack.event("Create", {}), context(stack.world))
 
-    assert f"CFN response URL: {stack.world.bucket.url}" in lines
+    assert any(line.startswith(f"CFN response URL: {stack.world.bucket.url}") for line in lines)
 
 
 def test_row_06_ours_logs_no_url(stack: Stack, lines: list[str]) -> None:
@@ -523,7 +523,7 @@ def test_row_11_crhelper_polls_with_the_url_in_a_rule(stack: Stack, monkeypatch:
 
     assert ["put_rule", "add_permission", "put_targets"] == [operation for operation, _ in recorder.calls]
     (target,) = recorder.calls[-1][1]["Targets"]
-    assert stack.world.bucket.url == json.loads(target["Input"])["ResponseURL"]
+    assert json.loads(target["Input"])["ResponseURL"].startswith(stack.world.bucket.url)
     assert [] == stack.world.bucket.puts
 
 

@@ -23,6 +23,7 @@ from handler.model import (
     Vpc,
 )
 from handler.request import Request
+from tests.harness import signed
 
 OWNER: Final = Owner("arn:aws:cloudformation:us-east-1:111111111111:stack/network/1", "Peering", "installation")
 STRANGER: Final = Owner("arn:aws:cloudformation:us-east-1:111111111111:stack/other/2", "Peering", "installation")
@@ -30,6 +31,7 @@ ENDS: Final = (End("vpc-hub", "111111111111", "us-east-1"), End("vpc-spoke", "22
 ONE_PLACE: Final = (ENDS[0], End("vpc-spoke", "111111111111", "us-east-1"))
 """Ends in one account and Region, where EC2 keeps one set of tags for both sides."""
 
+RESPONSE_URL: Final = "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x?X-Amz-Signature=s"
 PCX: Final = "pcx-ours"
 NAME: Final = {"Name": "hub-to-spoke"}
 BLOCK, PEER_BLOCK = "10.0.0.0/16", "10.8.0.0/16"
@@ -37,12 +39,17 @@ BLOCKS, PEER_BLOCKS = (BLOCK,), (PEER_BLOCK,)
 ALL: Final = RouteRule(all_route_tables=True)
 
 
-def request(request_type: str, request_id: str = "request-1", **more: Any) -> Request:  # noqa: ANN401  # its fields
-    """Return a request of CloudFormation for the owner's resource."""
+def request(  # its other fields
+    request_type: str,
+    request_id: str = "request-1",
+    sent: float | None = None,
+    **more: Any,  # noqa: ANN401
+) -> Request:
+    """Return a request of CloudFormation for the owner's resource, sent at a time in seconds since 1970."""
     event = {
         "RequestType": request_type,
         "ServiceToken": "arn:aws:lambda:us-east-1:111111111111:function:vpc-peering",
-        "ResponseURL": "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x?X-Amz-Signature=s",
+        "ResponseURL": RESPONSE_URL if sent is None else signed(RESPONSE_URL, sent),
         "StackId": OWNER.stack_id,
         "RequestId": request_id,
         "LogicalResourceId": OWNER.logical_id,

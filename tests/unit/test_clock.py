@@ -101,3 +101,13 @@ def test_backoff_grows_up_to_its_most(factor: float, most: list[float]) -> None:
 
     assert [] == [(p, m) for p, m in zip(pauses, most, strict=True) if not m / 2 - 1e-9 <= p <= m + 1e-9]
     assert len(pauses) == len(set(pauses))
+
+
+@pytest.mark.parametrize("part", [False, True])
+def test_guard_uses_up_time(part: bool) -> None:
+    """A lease is renewed before a call: what that takes is not there for the call, which would end after the answer."""
+    time, deadline = begun(10)
+    deadline.guard = lambda: time.sleep(13)
+
+    with pytest.raises(NotStabilized):
+        (deadline.within(5) if part else deadline).check("calling")

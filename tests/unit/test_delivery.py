@@ -121,3 +121,12 @@ def test_limit_is_cloudformations(size: int, cut: bool) -> None:
     response = {"Data": {"List": "a," + "b" * rest}}
 
     assert ({"Data": {"List": "a"}} if cut else response) == fitted(response)
+
+
+@pytest.mark.parametrize("letter", ["a", "ü", "\U00020000"])
+def test_reason_over_the_limit_loses_its_end(letter: str) -> None:
+    """It is the last thing that can: the names of a stack and the texts of somebody else's tags may be long."""
+    fitting = fitted({"Status": "FAILED", "Reason": letter * 4096})
+
+    assert 4096 - 4 < len(json.dumps(fitting, ensure_ascii=False).encode()) <= 4096
+    assert set(letter) == set(fitting["Reason"])

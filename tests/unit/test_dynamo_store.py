@@ -11,7 +11,7 @@ from handler.calls import CONFIG
 from handler.clock import Deadline
 from handler.errors import AccessDenied, InternalFailure, InvalidRequest, NetworkFailure, PeeringError
 from handler.item import Item, Served
-from handler.registry import DynamoStore, Key, Revision
+from handler.registry import DynamoStore, Key, NewerItem, Revision
 from tests.harness import VirtualTime
 
 KEY: Final[Key] = ("arn:aws:cloudformation:us-east-1:111111111111:stack/network/1", "Peering")
@@ -85,18 +85,28 @@ def test_load_of_what_is_not_there(session: Session, store: DynamoStore, deadlin
     assert store.load(KEY, deadline) is None
 
 
-@pytest.mark.parametrize("version", ["0", "2"])
-def test_load_of_another_version(session: Session, store: DynamoStore, deadline: Deadline, version: str) -> None:
+def test_load_of_a_newer_version(session: Session, store: DynamoStore, deadline: Deadline) -> None:
     """What this code does not understand it neither reads nor overwrites, and it says who can."""
-    session.stubber.add_response("get_item", {"Item": {**FOUND, "Version": {"N": version}}}, READ)
+    session.stubber.add_response("get_item", {"Item": {**FOUND, "Version": {"N": "2"}}}, READ)
 
-    with pytest.raises(InternalFailure) as raised:
+    with pytest.raises(NewerItem) as raised:
         store.load(KEY, deadline)
 
     assert (
-        f"the registry's item of this resource has version {version}, this function knows 1.",
+        "the registry's item of this resource has version 2, this function knows 1.",
         "Deploy the newer version of the function again.",
     ) == (raised.value.cause, raised.value.remedy)
+
+
+@pytest.mark.parametrize("wrong", [{"Body": {"S": "{"}}, {"Body": {"S": '{"Living": 5}'}}, {"Version": {"N": "one"}}])
+def test_load_of_what_is_no_item(
+    session: Session, store: DynamoStore, deadline: Deadline, wrong: dict[str, Any]
+) -> None:
+    """Somebody has edited the table: the request fails with words, and is answered."""
+    session.stubber.add_response("get_item", {"Item": {**FOUND, **wrong}}, READ)
+
+    with pytest.raises(InternalFailure, match="holds what is no item of this function"):
+        store.load(KEY, deadline)
 
 
 def test_save_over(session: Session, store: DynamoStore, deadline: Deadline) -> None:

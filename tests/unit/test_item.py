@@ -8,7 +8,6 @@ import pytest
 from handler.item import (
     HISTORY,
     KEPT_SECONDS,
-    LATE_SECONDS,
     LEASE_SECONDS,
     Claim,
     Item,
@@ -174,43 +173,91 @@ def test_request_before_the_newest_is_late() -> None:
         admitted(item, claim("Update", "forward", holder="worker-9"), NOW + LEASE_SECONDS)
 
 
-def test_create_after_the_delete_that_overtook_it() -> None:
-    """CloudFormation has given up on it: with an id of its own invention it has deleted what was never made."""
-    overtaken = finished(Item(), claim("Delete", "delete", INVENTED), physical_id=INVENTED)
-
-    with pytest.raises(Superseded, match="before its Create arrived"):
-        admitted(overtaken, CREATE, NOW + LATE_SECONDS - 1)
-    assert admitted(overtaken, CREATE, NOW + LATE_SECONDS).lease
+def sent(request_type: str, seconds: float, physical_id: str = PCX) -> Claim:
+    """Return the claim of a request that CloudFormation sent so many seconds after another one."""
+    name = f"{request_type} {seconds}"
+    return Claim(request(request_type, name, NOW + seconds, PhysicalResourceId=physical_id), name)
 
 
-def test_only_one_create_is_late() -> None:
-    """The next one is a new deployment, also after the Delete that cleans up what was refused."""
-    overtaken = finished(Item(), claim("Delete", "delete", INVENTED), physical_id=INVENTED)
+@pytest.mark.parametrize("physical_id", [PCX, INVENTED])
+@pytest.mark.parametrize("late", ["Create", "Update"])
+def test_request_that_was_sent_before_a_delete(physical_id: str, late: str) -> None:
+    """Lambda delivers it after the Delete: it would make a connection that no stack owns."""
+    overtaken = finished(Item(), sent("Delete", 60, physical_id), physical_id=physical_id)
 
-    item = answered(overtaken, CREATE, NOW, answer(CREATE, "FAILED"), ())
-    clean = finished(item, claim("Delete", "clean-up", INVENTED), physical_id=INVENTED)
-
-    assert admitted(item, claim("Create", "another"), NOW).lease
-    assert admitted(clean, claim("Create", "another"), NOW).lease
-
-
-def test_late_create_is_not_the_newest_while_the_delete_is_served() -> None:
-    """It is answered, and the Delete goes on."""
-    deleting = admitted(Item(), claim("Delete", "delete", INVENTED), NOW)
-
-    item = answered(deleting, CREATE, NOW, answer(CREATE, "FAILED"), ())
-
-    assert "delete" == item.newest
+    with pytest.raises(Superseded, match="Delete 60"):
+        admitted(overtaken, sent(late, 0), NOW + 90)
+    assert admitted(overtaken, sent("Create", 90), NOW + 90).lease
 
 
-@pytest.mark.parametrize("physical_id", [PCX, CREATE.request.deterministic_id])
-def test_create_after_a_delete_of_ours(physical_id: str) -> None:
-    """An id that we have told stands for a Create that was served: the next one is a new one."""
-    deleted = finished(
-        finished(Item(), CREATE, "FAILED"), claim("Delete", "delete", physical_id), "SUCCESS", physical_id
-    )
+def test_update_that_was_sent_before_its_rollback() -> None:
+    """Lambda delivers it after the rollback has been answered, or while it is served: it must not undo that."""
+    back = sent("Update", 60)
+    running = admitted(CREATED, back, NOW + 60)
 
-    assert admitted(deleted, claim("Create", "another"), NOW).lease
+    for item in (running, finished(CREATED, back)):
+        with pytest.raises(Superseded, match="Update 60"):
+            admitted(item, sent("Update", 0), NOW + 61)
+    assert held(running, back, NOW + 61, ())
+
+
+@pytest.mark.parametrize(("first", "second", "late"), [("Delete", "Create", True), ("Update", "Update", False)])
+def test_requests_of_one_second(first: str, second: str, late: bool) -> None:
+    """The signature's time has no fractions; a Delete ends what came before it, others are taken as they come."""
+    item = finished(Item(), sent(first, 0))
+    again = Claim(request(second, "again", NOW, PhysicalResourceId=PCX), "worker-9")
+
+    if late:
+        with pytest.raises(Superseded):
+            admitted(item, again, NOW)
+    else:
+        assert "again" == admitted(item, again, NOW).newest
+
+
+@pytest.mark.parametrize(("earlier", "later"), [(None, 0), (0, None), (None, None)])
+def test_request_without_a_time(earlier: float | None, later: float | None) -> None:
+    """Where either ResponseURL does not say when it was signed, what comes later counts as sent later."""
+    delete = Claim(request("Delete", "delete", earlier, PhysicalResourceId=PCX), "worker-2")
+
+    assert admitted(finished(Item(), delete), Claim(request("Create", "create", later), "worker-3"), NOW).lease
+
+
+def test_answer_to_a_late_request_is_remembered_as_the_oldest() -> None:
+    """However many are remembered: the newest one stays the newest, or whoever serves it would give up."""
+    item = CREATED
+    for number in range(HISTORY):
+        item = finished(item, sent("Update", number + 1))
+    late = sent("Create", 0)
+
+    item = answered(item, late, NOW, answer(late, "FAILED"), ())
+
+    assert (HISTORY, f"Update {HISTORY}") == (len(item.requests), item.newest)
+    assert item.served("Create 0")
+
+
+def test_answer_to_what_began_without_the_registry() -> None:
+    """It is the newest request, and a Delete has ended the resource; whoever still works on it learns that."""
+    delete = sent("Delete", 60)
+
+    ended = answered(CREATED, delete, NOW, answer(delete), ())
+    working = admitted(Item(), sent("Create", 0), NOW)
+    overtaken = answered(working, delete, NOW, answer(delete), ())
+
+    assert ("Delete 60", (), NOW + KEPT_SECONDS) == (ended.newest, ended.living, ended.expires_at)
+    with pytest.raises(Superseded, match="Delete 60"):
+        held(overtaken, sent("Create", 0), NOW, ())
+
+
+def test_answer_while_a_call_hangs() -> None:
+    """Whoever comes next waits for the end of the lease: the call may take effect until then."""
+    working = admitted(Item(), CREATE, NOW)
+
+    item = answered(working, CREATE, NOW, answer(CREATE, "FAILED"), (), release=False)
+
+    assert working.lease == item.lease
+    waiting = admitted(item, DELETE, NOW + 1).lease
+    assert waiting
+    assert "worker-1" == waiting.holder
 
 
 def test_delete_after_a_create_that_was_never_answered() -> None:
@@ -229,10 +276,11 @@ def test_delete_after_a_create_that_was_never_answered() -> None:
     assert admitted(deleted, claim("Create", "another"), NOW).lease
 
 
-def test_update_of_what_was_deleted() -> None:
-    """It would build a connection that no stack owns."""
-    with pytest.raises(Superseded):
-        admitted(DELETED, claim("Update", "update"), NOW)
+def test_id_that_comes_back_is_updated() -> None:
+    """A connection of somebody else may be adopted, left, and adopted again."""
+    back = finished(DELETED, claim("Create", "again"))
+
+    assert admitted(back, claim("Update", "update"), NOW).lease
 
 
 # Life
@@ -245,7 +293,7 @@ def test_living_ids_of_a_replacement() -> None:
 
     cleaned = finished(replaced, DELETE)
 
-    assert (("pcx-new",), (PCX,), None) == (cleaned.living, cleaned.ended, cleaned.expires_at)
+    assert (("pcx-new",), None) == (cleaned.living, cleaned.expires_at)
     assert {"pcx-new": ("vpc-hub", "vpc-of-pcx-new")} == cleaned.vpc_ids
     assert cleaned.properties is not None
 
@@ -280,14 +328,13 @@ def test_deleted_resource_is_remembered_for_a_while(physical_id: str) -> None:
     )
 
     assert ((), None, {}, NOW + KEPT_SECONDS) == (item.living, item.properties, item.routes, item.expires_at)
-    assert {physical_id, PCX} == set(item.ended)
 
 
 def test_failed_delete_keeps_everything() -> None:
     """It will be repeated, by hand mostly."""
     item = finished(CREATED, DELETE, "FAILED")
 
-    assert ((PCX,), (), None) == (item.living, item.ended, item.expires_at)
+    assert ((PCX,), None) == (item.living, item.expires_at)
 
 
 def test_resource_that_comes_back_does_not_expire() -> None:
