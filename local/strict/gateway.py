@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import cache, partial
 from html import escape
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moto.core.utils import get_service_model
@@ -18,6 +19,7 @@ from moto.sts.responses import TokenResponse
 from werkzeug.wrappers import Response
 
 from local.strict import quotas
+from local.strict.authorization import Grant, asked_of, caller_of, refused
 from local.strict.calls import Call
 from local.strict.connections import State
 from local.strict.ec2 import Ec2
@@ -35,6 +37,7 @@ CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 ERROR_CODE = re.compile(r'<Code>(.*?)</Code>|"__type": "(.*?)"')
 STRANGER = {"ec2": "AuthFailure", "sts": "InvalidClientTokenId", "servicequotas": "UnrecognizedClientException"}
 """Error code of a key that belongs to no account, by service: those that are answered here."""
+DENIED = {"ec2": "UnauthorizedOperation", "sts": "AccessDenied"}
 MODELS = {"servicequotas": "service-quotas"}
 """Names of botocore's models where they are not those of the signature."""
 STATUSES = {
@@ -99,6 +102,7 @@ class Gateway:
         self.state = state
         self.calls: list[Call] = []
         self.faults: list[Fault] = []
+        self.grants: list[Grant] = []
         self.watchers: list[Callable[[Call], None]] = []
         self.throttle = Throttle(state.clock)
         self.lock = threading.RLock()
@@ -112,10 +116,14 @@ class Gateway:
         account = _account_of(caller.key)
         if account:
             environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
-        if caller.service not in STRANGER:
+        if caller.service not in STRANGER and not (
+            account and (denied := self._denied_table(environ, caller, account))
+        ):
             others: Iterable[bytes] = self._others(environ, start_response)
             return others
-        if account is None:
+        if caller.service not in STRANGER:
+            reply = Reply(400, json.dumps({"__type": "AccessDeniedException", "Message": denied}))
+        elif account is None:
             message = "AWS was not able to validate the provided access credentials"
             reply = refusal(caller.service, STRANGER[caller.service], message)
         else:
@@ -154,9 +162,25 @@ class Gateway:
             return refuse(fault.code, fault.message, fault.status), params
         if self.state.settings.throttled and not self.throttle.admits(operation, account, caller.region):
             return refuse("RequestLimitExceeded", "Request limit exceeded."), params
+        if denied := self._denied(operation, params, caller, account):
+            return refuse(DENIED.get(caller.service, "AccessDeniedException"), denied, 403), params
         if params.get("DryRun"):
             return refuse("DryRunOperation", "Request would have succeeded, but DryRun flag is set."), params
         return _answered(caller.service, answer), params
+
+    def _denied_table(self, environ: Environ, caller: Caller, account: str) -> str | None:
+        if caller.service != "dynamodb" or not self.state.settings.enforced:
+            return None
+        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        environ["wsgi.input"] = BytesIO(body)
+        operation = environ["HTTP_X_AMZ_TARGET"].rpartition(".")[2]
+        return self._denied(operation, json.loads(body), caller, account)
+
+    def _denied(self, operation: str, params: dict[str, Any], caller: Caller, account: str) -> str | None:
+        if not self.state.settings.enforced:
+            return None
+        asked = asked_of(self.state, caller.service, operation, params, account, caller.region)
+        return refused(caller_of(self.state, account, caller.key), caller.key, asked, self.grants)
 
     def _prepared(
         self, request: BackendRequest, operation: str, caller: Caller

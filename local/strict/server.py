@@ -15,6 +15,7 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 from local.strict import peering, routes
+from local.strict.authorization import Grant
 from local.strict.calls import Call
 from local.strict.connections import EXPIRED, Connection, Place, State, Status
 from local.strict.faults import Fault
@@ -77,6 +78,11 @@ class StrictAws:
     def faults(self) -> list[Fault]:
         """Those that have not fired yet."""
         return self._gateway.faults
+
+    @property
+    def grants(self) -> list[Grant]:
+        """Return every permission that a role's policies have given since the settings enforce them."""
+        return self._gateway.grants
 
     @property
     def watchers(self) -> list[Callable[[Call], None]]:

@@ -46,6 +46,8 @@ class Settings:
     """`aws:PrincipalOrgID` of every account."""
     principals: dict[str, str] = field(default_factory=dict)
     """Account to the ARN of the role or user that its 12-digit key stands for; default: its root."""
+    enforced: bool = False
+    """Whether the policies of roles, in this server's own IAM, and of their sessions decide on every call."""
 
     latency: float = 0.0
     """Seconds that every call takes at least."""

@@ -11,11 +11,11 @@ from botocore.exceptions import ClientError
 from moto.core.responses import ActionResult
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
-from moto.sts.models import sts_backends
 from moto.sts.responses import TokenResponse
 
+from local.strict.authorization import caller_of
 from local.strict.connections import State
-from local.strict.trust import Caller, allows
+from local.strict.trust import allows
 
 ROLE_ARN = re.compile(r"arn:aws:iam::(\d{12}):role/(?:.*/)?([\w+=,.@-]{1,64})")
 SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}")
@@ -29,14 +29,6 @@ class StsError(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
-
-
-def _caller(state: State, account: str, access_key: str) -> Caller:
-    session = sts_backends[account]["aws"].get_assumed_role_from_access_key(access_key)
-    if session:
-        return Caller(account, session.arn, session.role_arn)
-    arn = state.settings.principals.get(account, f"arn:aws:iam::{account}:root")
-    return Caller(account, arn, arn)
 
 
 @lru_cache(maxsize=32)
@@ -95,7 +87,7 @@ class Sts(TokenResponse):
     def assume_role(self) -> ActionResult:
         """Give credentials of the role's account if its trust policy says so; AWS's own AccessDenied otherwise."""
         role_arn, account, name = self._checked_parameters()
-        caller = _caller(self.state, self.current_account, self.own_key)
+        caller = caller_of(self.state, self.current_account, self.own_key)
         if caller.arn != caller.principal_arn and self._get_int_param("DurationSeconds", 0) > CHAINED_SECONDS:
             raise StsError(
                 "ValidationError",
@@ -130,7 +122,7 @@ class Sts(TokenResponse):
 
     def get_caller_identity(self) -> ActionResult:
         """Name the role of a session, the root of an account's own key."""
-        caller = _caller(self.state, self.current_account, self.own_key)
+        caller = caller_of(self.state, self.current_account, self.own_key)
         if caller.arn != caller.principal_arn:
             return super().get_caller_identity()
         return ActionResult({"UserId": caller.account, "Account": caller.account, "Arn": caller.arn})

@@ -1,11 +1,11 @@
-"""Trust policies, really evaluated: principals and the conditions that guard a cross-account role."""
+"""Trust policies: principals, and the conditions that guard a role across accounts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-ARN_PARTS = 6
+from local.strict.policy import Context, Policy, holds, listed
 
 
 @dataclass(frozen=True)
@@ -17,52 +17,23 @@ class Caller:
     principal_arn: str
 
 
-def _listed(value: object) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _arn_like(value: str, pattern: str) -> bool:
-    parts, patterns = value.split(":", ARN_PARTS - 1), pattern.split(":", ARN_PARTS - 1)
-    return len(parts) == len(patterns) and all(map(fnmatchcase, parts, patterns))
-
-
-OPERATORS: dict[str, Callable[[str, str], bool]] = {
-    "StringEquals": str.__eq__,
-    "StringLike": fnmatchcase,
-    "ArnEquals": _arn_like,
-    "ArnLike": _arn_like,
-}
-
-
-def allows(policy: Mapping[str, Any], caller: Caller, context: Mapping[str, str | None]) -> bool:
+def allows(policy: Policy, caller: Caller, context: Context) -> bool:
     """Whether the trust policy lets the caller assume the role.
 
-    `context` holds the condition keys in lower case; None: not in the request.
     Raises NotImplementedError for an operator that is not evaluated here.
     """
     effects = {
         statement["Effect"]
-        for statement in _listed(policy["Statement"])
-        if _applies(statement, caller) and _holds(statement.get("Condition", {}), context)
+        for statement in listed(policy["Statement"])
+        if _applies(statement, caller) and holds(statement.get("Condition", {}), context)
     }
     return effects == {"Allow"}
 
 
 def _applies(statement: Mapping[str, Any], caller: Caller) -> bool:
-    if not any(fnmatchcase("sts:AssumeRole", action) for action in _listed(statement["Action"])):
+    if not any(fnmatchcase("sts:AssumeRole", action) for action in listed(statement["Action"])):
         return False
     principal = statement["Principal"]
-    named = _listed(principal) if isinstance(principal, str) else _listed(principal.get("AWS", []))
+    named = listed(principal) if isinstance(principal, str) else listed(principal.get("AWS", []))
     root = f"arn:aws:iam::{caller.account}:root"
     return any(name in ("*", caller.account, root, caller.principal_arn, caller.arn) for name in named)
-
-
-def _holds(conditions: Mapping[str, Mapping[str, Any]], context: Mapping[str, str | None]) -> bool:
-    for operator, keys in conditions.items():
-        if operator not in OPERATORS:
-            raise NotImplementedError(f"the condition operator {operator} of a trust policy is not evaluated here")
-        for key, wanted in keys.items():
-            value = context.get(key.lower())
-            if value is None or not any(OPERATORS[operator](value, pattern) for pattern in _listed(wanted)):
-                return False
-    return True

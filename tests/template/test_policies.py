@@ -18,7 +18,8 @@ LOG_GROUP = "PeeringFunctionLogGroup.Arn"
 DESCRIBED = ("ManagedPrefixLists", "RouteTables", "Subnets", "VpcAttribute", "VpcPeeringConnections", "Vpcs")
 QUOTAS = {(f"servicequotas:Get{what}", ANY) for what in ("ServiceQuota", "AWSDefaultServiceQuota")}
 READ = {(f"ec2:Describe{what}", ANY) for what in DESCRIBED} | QUOTAS
-ROUTES = {(f"ec2:{verb}Route", ROUTE_TABLE) for verb in ("Create", "Delete", "Replace")}
+ROUTES = {(f"ec2:{verb}Route", ROUTE_TABLE) for verb in ("Create", "Delete")}
+REPLACE = {("ec2:ReplaceRoute", ROUTE_TABLE)}
 TAGS = {(f"ec2:{verb}Tags", CONNECTION) for verb in ("Create", "Delete")}
 OPTIONS = {("ec2:ModifyVpcPeeringConnectionOptions", CONNECTION)}
 ACCEPT = {("ec2:AcceptVpcPeeringConnection", resource) for resource in (VPC, CONNECTION)}
@@ -37,6 +38,7 @@ RUNTIME = {
 
 FUNCTION_ROLE = ("template.yaml", "PeeringFunctionRole")
 ACCEPTER_ROLE = ("accepter/role.yaml", "Role")
+REPLACE_POLICY = ("accepter/role.yaml", "ReplacePolicy")
 REQUESTER_POLICY = ("accepter/role.yaml", "RequesterPolicy")
 POLICIES = [FUNCTION_ROLE, ACCEPTER_ROLE, REQUESTER_POLICY]
 ADOPTION_POLICIES = [("template.yaml", "AdoptionPolicy"), ("accepter/role.yaml", "AdoptionPolicy")]
@@ -72,12 +74,13 @@ def conditions(found: list[Statement], action: str, resource: str) -> list[Any]:
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [
-        (FUNCTION_ROLE, ACCEPTER | REQUEST | DELETE | RUNTIME),
+        (FUNCTION_ROLE, ACCEPTER | REPLACE | REQUEST | DELETE | RUNTIME),
         (ACCEPTER_ROLE, ACCEPTER),
+        (REPLACE_POLICY, REPLACE),
         (REQUESTER_POLICY, REQUEST | DELETE | OPTIONS | TAGS),
         *((policy, {("ec2:CreateTags", CONNECTION)}) for policy in ADOPTION_POLICIES),
     ],
-    ids=["function", "accepter", "requester", "function-adopts", "requester-adopts"],
+    ids=["function", "accepter", "accepter-replaces", "requester", "function-adopts", "requester-adopts"],
 )
 def test_grants_are_exactly_these(
     load: Callable[[str], Template], policy: tuple[str, str], expected: set[tuple[str, str]]
@@ -158,7 +161,7 @@ def test_the_owner_tag_is_written_only_at_creation(load: Callable[[str], Templat
         for condition in conditions(statements(load(path), logical_id), action, CONNECTION):
             owned = any("vpc-peering:managed-by" in key for key in condition.get("StringEquals", {}))
             spared = condition.get("ForAllValues:StringNotLike") == {"aws:TagKeys": "vpc-peering:*"}
-            assert owned or (spared and condition["Null"] == {"aws:TagKeys": "false"})
+            assert owned or (spared and condition["Null"]["aws:TagKeys"] == "false")
 
 
 def test_the_accepter_accepts_only_from_the_requesters_account(load: Callable[[str], Template]) -> None:
@@ -171,17 +174,11 @@ def test_the_accepter_accepts_only_from_the_requesters_account(load: Callable[[s
     assert {"Requester"} == variables.keys()
 
 
-@pytest.mark.parametrize("policy", [FUNCTION_ROLE, ACCEPTER_ROLE], ids=["function", "accepter"])
-@pytest.mark.parametrize("action", ["ec2:CreateTags", "ec2:ModifyVpcPeeringConnectionOptions"])
-def test_the_role_serves_either_end(load: Callable[[str], Template], policy: tuple[str, str], action: str) -> None:
-    """Of an adopted connection the peer may be the requester to EC2: its tags and option are set there too."""
-    path, logical_id = policy
-    own = {"Fn::Sub": VPC}
-    found = [
-        condition.get("ArnLike") for condition in conditions(statements(load(path), logical_id), action, CONNECTION)
-    ]
-    assert {"ec2:AccepterVpc": own} in found
-    assert {"ec2:RequesterVpc": own} in found
+def test_the_accepter_replaces_no_route_unless_asked(load: Callable[[str], Template]) -> None:
+    """Whoever owns the account decides whether a route of theirs may be taken over."""
+    template = load("accepter/role.yaml")
+    assert "Replaces" == template["Resources"]["ReplacePolicy"]["Condition"]
+    assert "false" == template["Parameters"]["AllowReplacingRoutes"]["Default"]
 
 
 def test_the_accepter_trusts_one_role_with_an_external_id(load: Callable[[str], Template]) -> None:

@@ -1,0 +1,197 @@
+"""The policies of the templates, enforced with their conditions: every life needs all of them, and no more."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from moto.cloudformation.utils import yaml_tag_constructor
+from moto.iam.models import iam_backends
+from moto.sts.models import sts_backends
+
+from local.strict.policy import listed
+from local.world import client
+from tests.faults.inprocess import TABLE, URL, InProcess, in_process
+from tests.faults.invariants import checked
+from tests.faults.paths import PATHS, Play, both, created, crowded, deleted, updated
+from tests.faults.runs import FOUR, Result, captured, forked
+from tests.faults.scene import MORE_TAGS, Scene
+from tests.harness import EXTERNAL_ID, HUB, Topology
+
+ROOT = Path(__file__).parents[2]
+ROLE = "VpcPeeringAccess"
+INSTALLATION = "installation"
+DENIED = {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"}
+RUNTIME = {"Log", "Trace"}
+"""Statements that Lambda itself needs, before and after the function's own code."""
+
+Template = dict[str, Any]
+
+
+def read(path: str) -> Template:
+    """Read a template as CloudFormation does."""
+    yaml.add_multi_constructor("", yaml_tag_constructor, Loader=yaml.SafeLoader)
+    loaded = json.dumps(yaml.safe_load((ROOT / path).read_text()))
+    # moto's reader takes !Condition for a function.
+    template: Template = json.loads(loaded.replace('"Fn::Condition"', '"Condition"'))
+    return template
+
+
+def deploy(template: Template, account: str, **parameters: str) -> None:
+    """Make a stack in moto's CloudFormation, which makes its roles in moto's IAM."""
+    client(URL, "cloudformation", account, "us-east-1").create_stack(
+        StackName="vpc-peering",
+        TemplateBody=json.dumps(template),
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+
+
+def install(here: InProcess, scene: Scene, **more: str) -> None:
+    """Deploy the roles of all templates, those of other accounts with further parameters; the function has its own."""
+    template = read("template.yaml")
+    template.pop("Transform")
+    kept = {name: template["Resources"][name] for name in ("PeeringFunctionRole", "AdoptionPolicy")}
+    table, logs = f"arn:aws:dynamodb:us-east-1:{HUB}:table/{TABLE}", f"arn:aws:logs:us-east-1:{HUB}:log-group:any"
+    for statement in kept["PeeringFunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
+        statement["Resource"] = {"Remember": table, "Log": logs}.get(statement["Sid"], statement["Resource"])
+    deploy({**template, "Resources": kept, "Outputs": {}}, HUB, InstallationName=INSTALLATION, AllowAdoption="true")
+    requester = scene.topology.account
+    for account in scene.world.roles:
+        client(URL, "iam", account, "us-east-1").delete_role(RoleName=ROLE)
+        asks = "true" if account == requester else "false"
+        deploy(
+            read("accepter/role.yaml"),
+            account,
+            FunctionAccountId=HUB,
+            ExternalId=EXTERNAL_ID,
+            RequesterAccountId="" if requester == HUB else requester,
+            AllowRequesting=asks,
+            InstallationName=INSTALLATION,
+            RoleName=ROLE,
+            **{"AllowAdoption": asks, **more},
+        )
+    (role,) = (role for role in iam_backends[HUB]["aws"].get_roles() if role.path == "/vpc-peering/")
+    session = sts_backends[HUB]["aws"].assume_role("us-east-1", "function", role.arn, "", 3600, "")
+    here.session.set_credentials(session.access_key_id, session.secret_access_key, session.session_token)
+    here.aws.settings.enforced = True
+
+
+def statements() -> Iterator[tuple[str, str]]:
+    """Yield the statement and the action of every permission that the templates give."""
+    for path, account in (("template.yaml", HUB), ("accepter/role.yaml", "other")):
+        for resource in read(path)["Resources"].values():
+            given = resource["Properties"]
+            policies = given.get("Policies", [given] if "PolicyDocument" in given else [])
+            for statement in [each for policy in policies for each in policy["PolicyDocument"]["Statement"]]:
+                yield from ((f"{account} {statement['Sid']}", action) for action in listed(statement["Action"]))
+
+
+def adopted(scene: Scene, *, backwards: bool) -> None:
+    """Adopt a connection that somebody has made, change it, and release it."""
+    ends = (scene.peers[0], scene.vpc) if backwards else (scene.vpc, scene.peers[0])
+    scene.theirs.add(scene.world.peer(*ends))
+    assert scene.engine.create(scene.properties(OnExistingConnection="Adopt"))
+    scene.engine.update(scene.properties(OnExistingConnection="Adopt", Tags=MORE_TAGS))
+    scene.engine.update(scene.properties(OnExistingConnection="Adopt"))
+    scene.engine.delete()
+
+
+def crossed(scene: Scene) -> None:
+    """Take over a route of somebody else on either side, and give it back."""
+    vpc, peer = scene.vpc, scene.peers[0]
+    for here, there in ((vpc, peer), (peer, vpc)):
+        other = scene.world.peer(here, scene.peers[1] if here is vpc else scene.strangers[0])
+        scene.world.route(here, 0, there.cidr_blocks[0], other)
+    rule = {"AllRouteTables": "true", "OnConflict": "Replace"}
+    scene.engine.create(scene.properties(Routes=rule, PeerRoutes=rule))
+    scene.engine.delete()
+
+
+def uncounted(scene: Scene) -> None:
+    """Fill tables of an account whose quotas nobody has ever raised."""
+    scene.here.aws.settings.applied_quotas = False
+    crowded(scene)
+    scene.engine.create(scene.properties())
+    scene.engine.delete()
+
+
+LIVES: dict[str, Play] = {
+    **{path.name: both(path.before, path.faulted, path.after, deleted) for path in PATHS if "refused" not in path.name},
+    "adoption": lambda scene: adopted(scene, backwards=False),
+    "adoption backwards": lambda scene: adopted(scene, backwards=True),
+    "routes of others": crossed,
+    "default quotas": uncounted,
+    "tags come and go": both(created, updated(Tags=MORE_TAGS, PeerTags=MORE_TAGS), updated(), deleted),
+}
+
+
+def lived(here: InProcess, scene: Scene, play: Play) -> Result:
+    """Play a life, and return what was denied and who alone gave what."""
+    play(scene)
+    denied = [f"{call.operation} in {call.account}" for call in here.aws.calls if call.error in DENIED]
+    alone = {
+        (f"{HUB if grant.principal_arn.split(':')[4] == HUB else 'other'} {sid}", grant.action)
+        for grant in here.aws.grants
+        for sid in grant.statements
+        if len(grant.statements) == 1
+    }
+    return {"denied": denied, "alone": sorted(alone), "problems": scene.engine.problems}
+
+
+@pytest.fixture(scope="module")
+def lives() -> dict[str, Result]:
+    """Play every life in every topology with the policies enforced."""
+    return {f"{name} / {topology}": result for topology in FOUR for name, result in _lives(topology)}
+
+
+def _lives(topology: Topology) -> Iterator[tuple[str, Result]]:
+    with in_process() as here, captured():
+        scene = Scene(here, topology, here.start)
+        install(here, scene, AllowReplacingRoutes="true")
+        for name, play in LIVES.items():
+            (result,) = forked(lambda: lived(here, scene, play))  # noqa: B023  # called at once
+            yield name, result
+
+
+def test_nothing_is_refused(lives: dict[str, Result]) -> None:
+    """Whoever deploys the templates as they are can do all that the documents promise."""
+    assert {} == {name: life for name, life in lives.items() if life.get("denied", True) or life["problems"]}
+
+
+def test_nothing_is_superfluous(lives: dict[str, Result]) -> None:
+    """Without any one action of any one statement, a call of some life would be refused."""
+    needed = {tuple(pair) for life in lives.values() for pair in life.get("alone", [])}
+
+    assert [] == [pair for pair in statements() if pair not in needed and pair[0].split()[1] not in RUNTIME]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "properties", "action"),
+    [
+        ({"VpcIds": "vpc-0123456789abcdef0,vpc-0123456789abcdef1"}, {}, "ec2:CreateVpcPeeringConnection"),
+        ({}, {"PeerRoutes": {"AllRouteTables": "true", "OnConflict": "Replace"}}, "ec2:ReplaceRoute"),
+        ({"AllowAdoption": "false"}, {"OnExistingConnection": "Adopt"}, "ec2:CreateTags"),
+    ],
+    ids=["VpcIds", "AllowReplacingRoutes", "AllowAdoption"],
+)
+def test_what_was_not_asked_for_is_refused(parameters: dict[str, str], properties: dict[str, Any], action: str) -> None:
+    """The owner of the other account decides by the role's parameters, and the failure names what is missing."""
+    with in_process() as here, captured():
+        scene = Scene(here, FOUR[-1], here.start)
+        install(here, scene, **{"AllowReplacingRoutes": "false", **parameters})
+        if "PeerRoutes" in properties:
+            theirs = scene.world.peer(scene.peers[0], scene.strangers[0])
+            scene.theirs.add(theirs)
+            scene.world.route(scene.peers[0], 0, "10.0.0.0/16", theirs)
+        if "OnExistingConnection" in properties:
+            scene.theirs.add(scene.world.peer(scene.vpc, scene.peers[0]))
+        scene.before = scene.foreign()
+
+        assert not scene.engine.create(scene.properties(**properties))
+
+        refused = here.bucket.puts[scene.engine.events[0]["RequestId"]][0]["Reason"]
+        assert ("AccessDenied", True) == (refused.partition(":")[0], action in refused)
+        assert [] == [*checked(scene, "")]
