@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from handler.plan import Plan
 from handler.progress import attributes
 from handler.properties import Home, Properties, Routes, SoughtTag, Tag
 from handler.reconcile import Outcome
-from local import reference
+from local import permissions, reference
 from local.reference import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -76,9 +77,18 @@ def _as_sent(value: object) -> object:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def test_the_reference_is_up_to_date() -> None:
-    """A reference that lags behind the code misleads whoever writes a stack."""
-    assert reference.DOCUMENT.read_text(encoding="utf-8") == reference.document(), reference.COMMAND
+@pytest.mark.parametrize("module", [reference, permissions], ids=["reference", "security"])
+def test_what_is_generated_is_up_to_date(module: ModuleType) -> None:
+    """A document that lags behind the code misleads whoever writes a stack, or allows one."""
+    assert module.DOCUMENT.read_text(encoding="utf-8") == module.document(), reference.COMMAND
+
+
+def test_every_statement_has_a_reason() -> None:
+    """And no reason is left of a statement that is gone."""
+    sids = {
+        statement["Sid"] for name in permissions.TEMPLATES.values() for _, statement in permissions.statements(name)
+    }
+    assert permissions.WHY.keys() == sids
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,105 @@
+"""`python -m local.permissions`: docs/security.md from the templates, what each statement of IAM allows and why.
+
+Actions, resources and conditions are the templates'. The reasons stand below; a test compares their names with them.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+ROOT: Final = Path(__file__).parents[1]
+DOCUMENT: Final = ROOT / "docs/security.md"
+TEMPLATES: Final = {"The function's role": "template.yaml", "The role in another account": "accepter/role.yaml"}
+
+WHY: Final = {
+    "Read": "What is there is compared with what is wanted. EC2 knows no condition for reading.",
+    "RequestFromOwnVpcs": "A connection is requested from a VPC of this account.",
+    "RequestOnlyWithOwnerTag": "A connection without the owner tag could never be told from somebody else's again.",
+    "WriteOwnerTagOnlyAtCreation": "The owner tag comes with the request, and not on what is there already.",
+    "ChangeOnlyWhatCarriesOwnerTag": "Tags and options of our connections, as their requester.",
+    "DeleteOnlyWhatItRequested": "Neither somebody else's connection nor one that was adopted can be deleted.",
+    "ReleaseOnlyWhatItAdopted": "An adopted connection is left without our owner tags.",
+    "AdoptOnlyAsAdopted": "Claims a connection that somebody else has made, marked as such. Off by default.",
+    "AcceptIntoOwnVpcs": "A request is accepted into a VPC of this account.",
+    "AcceptAsAccepter": "A request is accepted, with this account at its accepting end.",
+    "AcceptFromRequester": "A request is accepted, with the requester's account at its other end.",
+    "SetOptionsOfTheOtherSide": "The accepter's side of our connections shows no owner tag.",
+    "TagTheOtherSideNeverAsOwner": "The same for tags, which are never owner tags.",
+    "SetOptionsAsAccepter": "Options of connections with the requester's account.",
+    "TagAsAccepterNeverAsOwner": "Tags of connections with the requester's account, never owner tags.",
+    "SetOptionsAsRequester": "A connection that was adopted may have been requested from here.",
+    "TagAsRequesterNeverAsOwner": "The same for tags, which are never owner tags.",
+    "UntagNeverTheOwner": "Tags that a stack gives no more. EC2 knows no condition for the ends of a connection here.",
+    "Route": "Routes to the connection. IAM cannot limit their destination or target: the code does.",
+    "ReplaceRoute": "Takes a route over without a gap: `OnConflict: Replace`, and replacements. Off by default.",
+    "ActInOtherAccounts": "The roles of the other accounts; each of them decides whom it trusts.",
+    "Remember": "The registry's items, one a resource.",
+    "Log": "The function's own log group.",
+    "Trace": "Lambda's active tracing. X-Ray knows no resources.",
+}
+
+Template = dict[str, Any]
+Statement = dict[str, Any]
+
+
+def read(name: str) -> Template:
+    """Read a template; a short form of CloudFormation becomes its text, or the texts in it."""
+
+    class Loader(yaml.SafeLoader):
+        """Reads CloudFormation's short forms."""
+
+    def text(loader: Loader, _tag: str, node: yaml.Node) -> Any:  # noqa: ANN401  # YAML's
+        if isinstance(node, yaml.ScalarNode):
+            return loader.construct_scalar(node)
+        return loader.construct_sequence(node, deep=True) if isinstance(node, yaml.SequenceNode) else {}
+
+    Loader.add_multi_constructor("!", text)
+    return dict(yaml.load((ROOT / name).read_text(encoding="utf-8"), Loader))  # noqa: S506 - it is a SafeLoader
+
+
+def statements(name: str) -> Iterator[tuple[str, Statement]]:
+    """Yield the statements of a template with the condition under which they are there, or with nothing."""
+    for resource in read(name)["Resources"].values():
+        properties = resource["Properties"]
+        for policy in properties.get("Policies", [properties] if "PolicyDocument" in properties else []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield resource.get("Condition", ""), statement
+
+
+def document() -> str:
+    """Return the whole document."""
+    return "\n".join([*_head(), *(line for title, name in TEMPLATES.items() for line in _table(title, name))]) + "\n"
+
+
+def _head() -> Iterator[str]:
+    yield from ("# Permissions", "", "<!-- Generated from the templates: make docs -->", "")
+    yield "What the roles may do, and why. `tests/faults/test_least_privilege.py` plays whole lives with these policies"
+    yield "enforced, conditions included: no call is refused, and without any one action of any one statement some would be."
+    yield "Threats and controls: [SECURITY.md](../SECURITY.md)."
+
+
+def _table(title: str, name: str) -> Iterator[str]:
+    yield from ("", f"## {title}", "", f"In [{name}](../{name}).", "")
+    yield "| statement | actions | on | limited by | why |"
+    yield "| --- | --- | --- | --- | --- |"
+    for condition, statement in statements(name):
+        sid = f"`{statement['Sid']}`" + (f", if `{condition}`" if condition else "")
+        actions = ", ".join(f"`{action}`" for action in _listed(statement["Action"]))
+        on = ", ".join(f"`{str(resource).rpartition(':')[2]}`" for resource in _listed(statement["Resource"]))
+        yield f"| {sid} | {actions} | {on} | {_limits(statement)} | {WHY[statement['Sid']]} |"
+
+
+def _limits(statement: Statement) -> str:
+    conditions = statement.get("Condition", {})
+    keys = [f"`{key}`" for keys in conditions.values() for key in keys]
+    return ", ".join(dict.fromkeys(keys))
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+if __name__ == "__main__":
+    print(document(), end="")
