@@ -76,7 +76,7 @@ def document() -> str:
 def _head() -> Iterator[str]:
     yield from ("# Permissions", "", "<!-- Generated from the templates: make docs -->", "")
     yield "What the roles may do, and why. `tests/faults/test_least_privilege.py` plays whole lives with these policies"
-    yield "enforced, conditions included: no call is refused, and without any one action of any one statement some would be."
+    yield "enforced, conditions included: no call is refused, and without any action of any statement some would be."
     yield "Threats and controls: [SECURITY.md](../SECURITY.md)."
 
 
