@@ -1,3 +1,5 @@
+import json
+
 from tests.e2e.installed import HOME, OTHER, Installed, no_routes, routes_to, writes
 
 
@@ -44,6 +46,26 @@ def test_attributes_and_ref_reach_the_template(lab: Installed) -> None:
         "SkippedRoutes": "",
         "PeerSkippedRoutes": "",
     }
+
+
+def test_registry_remembers_the_resource(lab: Installed) -> None:
+    """The deployed function writes the deployed table: what lives, the answers and the routes; what is gone expires."""
+    stack = lab.stack()
+    stack.deploy(lab.properties(lab.vpc("hub", "10.0.0.0/16"), lab.peer_vpc("spoke", "10.8.0.0/16")))
+    dynamodb = lab.aws.client("dynamodb", HOME, "us-east-1")
+    (table,) = dynamodb.list_tables()["TableNames"]
+
+    def item() -> dict[str, str]:
+        items = dynamodb.scan(TableName=table)["Items"]
+        (found,) = [item for item in items if item["StackId"]["S"].split("/")[1] == stack.name]
+        return {name: next(iter(value.values())) for name, value in found.items()}
+
+    created = item()
+    body = json.loads(created["Body"])
+    assert [stack.connection_id] == body["Living"] == list(body["Routes"])
+    assert ["Create", "SUCCESS"] == [body["Requests"][0]["RequestType"], body["Requests"][0]["Answer"]["Status"]]
+    stack.delete()
+    assert ["ExpiresAt"] == sorted(item().keys() - created.keys())
 
 
 def test_update_without_effect_writes_nothing(lab: Installed) -> None:

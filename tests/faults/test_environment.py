@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from local.strict.connections import backend_of
 from local.world import client
 from tests.faults.inprocess import InProcess, in_process
 from tests.faults.invariants import LEFT_BEHIND, checked, replayed
@@ -167,6 +168,26 @@ def test_table_deleted(scene: Scene) -> None:
 
     assert scene.engine.update(scene.properties())
 
+    scene.engine.delete()
+    assert_sound(scene)
+
+
+@pytest.mark.parametrize("end", ["requester", "accepter"])
+def test_vpc_deleted(here: InProcess, end: str) -> None:
+    """With its tables and the connection; the Update fails, and the Delete leaves no blackhole on the other side."""
+    scene = Scene(here, Topology(), here.start)
+    assert scene.engine.create(scene.properties())
+    vpc = scene.vpc if end == "requester" else scene.peers[0]
+    scene.world.ec2(vpc).delete_vpc_peering_connection(**connection(scene))
+    backend = backend_of((vpc.account, vpc.region))
+    for table in vpc.route_table_ids:
+        del backend.route_tables[table]
+    del backend.vpcs[vpc.id]
+    scene.before = scene.foreign()
+
+    assert not scene.engine.update(scene.properties(Tags=MORE_TAGS))
+
+    scene.engine.problems.clear()  # nothing can be rolled back to
     scene.engine.delete()
     assert_sound(scene)
 
