@@ -98,15 +98,28 @@ def test_load_of_a_newer_version(session: Session, store: DynamoStore, deadline:
     ) == (raised.value.cause, raised.value.remedy)
 
 
-@pytest.mark.parametrize("wrong", [{"Body": {"S": "{"}}, {"Body": {"S": '{"Living": 5}'}}, {"Version": {"N": "one"}}])
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"Body": {"S": "{"}}, "ValidationError"),
+        ({"Body": {"S": '{"Living": 5}'}}, "ValidationError"),
+        ({"Version": {"N": "one"}}, "ValueError"),
+        ({"Revision": {"N": "1"}}, "KeyError"),
+    ],
+)
 def test_load_of_what_is_no_item(
-    session: Session, store: DynamoStore, deadline: Deadline, wrong: dict[str, Any]
+    session: Session, store: DynamoStore, deadline: Deadline, wrong: dict[str, Any], error: str
 ) -> None:
     """Somebody has edited the table: the request fails with words, and is answered."""
     session.stubber.add_response("get_item", {"Item": {**FOUND, **wrong}}, READ)
 
-    with pytest.raises(InternalFailure, match="holds what is no item of this function"):
+    with pytest.raises(InternalFailure) as raised:
         store.load(KEY, deadline)
+
+    assert (
+        f"the registry, table registry, holds what is no item of this function: {error}.",
+        "Restore the item from the table's backup, or delete it: the owner tags tell what is ours.",
+    ) == (raised.value.cause, raised.value.remedy)
 
 
 def test_save_over(session: Session, store: DynamoStore, deadline: Deadline) -> None:
@@ -156,5 +169,7 @@ def test_table_that_cannot_be_used(
 
 def test_table_that_takes_too_long(store: DynamoStore, deadline: Deadline) -> None:
     """Its patience is not the function's: a Delete that has time left goes on without the table."""
-    with pytest.raises(NetworkFailure, match="cannot be used: the time was over"):
+    with pytest.raises(NetworkFailure, match="cannot be used: the time was over") as raised:
         store.load(KEY, deadline.within(0))
+
+    assert "Deploy again; if it recurs, check DynamoDB." == raised.value.remedy

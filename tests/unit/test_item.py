@@ -201,7 +201,10 @@ def test_update_that_was_sent_before_its_rollback() -> None:
     assert held(running, back, NOW + 61, ())
 
 
-@pytest.mark.parametrize(("first", "second", "late"), [("Delete", "Create", True), ("Update", "Update", False)])
+@pytest.mark.parametrize(
+    ("first", "second", "late"),
+    [("Delete", "Create", True), ("Update", "Update", False), ("Delete", "Delete", False), ("Create", "Delete", False)],
+)
 def test_requests_of_one_second(first: str, second: str, late: bool) -> None:
     """The signature's time has no fractions; a Delete ends what came before it, others are taken as they come."""
     item = finished(Item(), sent(first, 0))
@@ -244,8 +247,31 @@ def test_answer_to_what_began_without_the_registry() -> None:
     overtaken = answered(working, delete, NOW, answer(delete), ())
 
     assert ("Delete 60", (), NOW + KEPT_SECONDS) == (ended.newest, ended.living, ended.expires_at)
+    assert ("Delete 60", None) == (overtaken.newest, overtaken.expires_at)
     with pytest.raises(Superseded, match="Delete 60"):
         held(overtaken, sent("Create", 0), NOW, ())
+
+
+@pytest.mark.parametrize(("seconds", "concluded"), [(LEASE_SECONDS - 1, False), (LEASE_SECONDS, True)])
+def test_lease_of_another_while_a_delete_is_answered(seconds: int, concluded: bool) -> None:
+    """What still runs may make something; what has died does not."""
+    working = admitted(CREATED, sent("Update", 0), NOW)
+    delete = sent("Delete", 60)
+
+    item = answered(working, delete, NOW + seconds, answer(delete), ())
+
+    assert concluded is (item.expires_at is not None)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_late_success_concludes_nothing(known: bool) -> None:
+    """It is answered after a newer request has been: what that one left is what there is."""
+    delete = sent("Delete", 0)
+    item = admitted(CREATED, delete, NOW) if known else CREATED
+    newer = finished(item.model_copy(update={"lease": None}), sent("Update", 60))
+
+    left = answered(newer, delete, NOW, answer(delete), ())
+    assert ((PCX,), None) == (left.living, left.expires_at)
 
 
 def test_answer_while_a_call_hangs() -> None:

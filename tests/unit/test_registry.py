@@ -8,7 +8,17 @@ from handler.clock import Deadline
 from handler.errors import NetworkFailure, NotStabilized
 from handler.item import LEASE_SECONDS, LeaseLost, Superseded
 from handler.model import RouteRecord
-from handler.registry import LOST_WITHIN, RENEWED_EVERY, Key, MemoryStore, Registry, Revision, Store, Tenure
+from handler.registry import (
+    LOST_WITHIN,
+    RENEWED_EVERY,
+    SHOWN_WITHIN,
+    Key,
+    MemoryStore,
+    Registry,
+    Revision,
+    Store,
+    Tenure,
+)
 from tests.harness import VirtualTime
 from tests.unit.given import PCX, key, request
 
@@ -230,3 +240,68 @@ def reread(table: Table, time: VirtualTime) -> tuple[RouteRecord, ...]:
     other = tenure(table, time, "Update", "update")
     other._enter(Deadline(time.clock, 60))  # noqa: SLF001  # without waiting
     return other.records
+
+
+def test_routes_that_were_recorded_just_now(table: Table, time: VirtualTime) -> None:
+    """EC2 may not show them yet: what it does not show is not gone. A renewal and a known route count for nothing."""
+    hold = begun(table, time)
+    assert hold.settled
+    hold.remember([ROUTE])
+    assert not hold.settled
+    time.sleep(SHOWN_WITHIN)
+    assert not hold.settled
+    time.sleep(1)
+    assert hold.settled
+    hold.remember([ROUTE])
+
+    assert hold.settled
+    finish(hold, time)
+    assert begun(table, time, "Update", "update").settled
+
+
+def test_hold_without_the_table_knows_what_was_read(table: Table, time: VirtualTime) -> None:
+    """A Delete goes on alone: with the routes and the VPCs of the item, and without disturbing it."""
+    hold = begun(table, time)
+    hold.remember([ROUTE])
+    vpcs = {"RequesterVpcId": "vpc-hub", "AccepterVpcId": "vpc-spoke"}
+    hold.finish({**ANSWER, "Data": vpcs}, Deadline(time.clock, 900))
+    delete = tenure(table, time, "Delete", "delete")
+    table.unreachable = True
+    with pytest.raises(NetworkFailure):
+        delete.begin(Deadline(time.clock, 900))
+    writings = table.writings
+
+    alone = delete.alone()
+    alone.begin(Deadline(time.clock, 900))
+    time.sleep(RENEWED_EVERY)
+    alone.check()
+
+    assert ((ROUTE,), ["vpc-hub", "vpc-spoke"]) == (alone.records, list(alone.vpc_ids(PCX).values()))
+    assert alone.answer is None
+    alone.finish(ANSWER, Deadline(time.clock, 900))
+    assert ANSWER == alone.answer
+    assert writings == table.writings
+
+
+def test_answer_that_does_not_release(table: Table, time: VirtualTime) -> None:
+    """A call may still be on its way: the next invocation waits for the end of the lease."""
+    hold = begun(table, time)
+    hold.finish({**ANSWER, "Status": "FAILED"}, Deadline(time.clock, 900), release=False)
+    began = time.now()
+
+    begun(table, time, "Delete", "delete")
+
+    assert LEASE_SECONDS <= time.now() - began < LEASE_SECONDS + 10
+
+
+def test_lease_that_ran_out_is_nobodys(table: Table, time: VirtualTime) -> None:
+    """Where the table cannot say who has it by now, somebody else may: this invocation must not answer."""
+    hold = begun(table, time)
+    assert not hold.ran_out
+    table.unreachable = True
+    time.sleep(LEASE_SECONDS)
+
+    assert hold.ran_out
+    with pytest.raises(LeaseLost):
+        hold.check()
+    assert not tenure(table, time).ran_out
