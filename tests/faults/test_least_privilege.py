@@ -141,12 +141,6 @@ def lived(here: InProcess, scene: Scene, play: Play) -> Result:
     return {"denied": denied, "alone": sorted(alone), "problems": scene.engine.problems}
 
 
-@pytest.fixture(scope="module")
-def lives() -> dict[str, Result]:
-    """Play every life in every topology with the policies enforced."""
-    return {f"{name} / {topology}": result for topology in FOUR for name, result in _lives(topology)}
-
-
 def _lives(topology: Topology) -> Iterator[tuple[str, Result]]:
     with in_process() as here, captured():
         scene = Scene(here, topology, here.start)
@@ -156,15 +150,12 @@ def _lives(topology: Topology) -> Iterator[tuple[str, Result]]:
             yield name, result
 
 
-def test_nothing_is_refused(lives: dict[str, Result]) -> None:
-    """Whoever deploys the templates as they are can do all that the documents promise."""
+def test_every_life_has_the_permissions_it_needs_and_no_other() -> None:
+    """The templates, as they are, suffice for all that the documents promise; without any one action they would not."""
+    lives = {f"{name} / {topology}": result for topology in FOUR for name, result in _lives(topology)}
+
     assert {} == {name: life for name, life in lives.items() if life.get("denied", True) or life["problems"]}
-
-
-def test_nothing_is_superfluous(lives: dict[str, Result]) -> None:
-    """Without any one action of any one statement, a call of some life would be refused."""
-    needed = {tuple(pair) for life in lives.values() for pair in life.get("alone", [])}
-
+    needed = {tuple(pair) for life in lives.values() for pair in life["alone"]}
     assert [] == [pair for pair in statements() if pair not in needed and pair[0].split()[1] not in RUNTIME]
 
 
