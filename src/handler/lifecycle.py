@@ -138,7 +138,7 @@ class Lifecycle:
                 return
             outcome = run.reconciler(sides).reconcile(desired)
         except AccessDenied as failure:
-            if run.progress.found:
+            if run.progress.found or run.tenure.may_live:
                 raise
             # The Delete that follows a Create which was refused for the same reason must not block the rollback.
             logger.warning("no connection is known, and none can be looked for", reason=failure.reason)

@@ -20,6 +20,7 @@ from handler.changes import (
 )
 from handler.clock import Deadline, backoff
 from handler.errors import AccessDenied, AlreadyExists, NotStabilized
+from handler.item import Superseded
 from handler.model import Connection, Desired, Observed, RouteRecord, Side, Status
 from handler.observe import Sides, observe, with_quotas
 from handler.parallel import run
@@ -88,6 +89,7 @@ class Reconciler:
 
         """
         observed = observe(desired, self.sides, self.tenure.records)
+        self._raise_if_deleted(desired, observed)
         desired = desired.completed(observed.view(desired.lead).connection(desired.foreign_id))
         planned = plan(desired, observed)
         if desired.preflight and (asked := near_limits(observed, planned.changes)):
@@ -98,6 +100,17 @@ class Reconciler:
         return (
             self._converge(desired, observed, planned) if desired.present else self._remove(desired, observed, planned)
         )
+
+    def _raise_if_deleted(self, desired: Desired, observed: Observed) -> None:
+        """Refuse a Create that comes again after what it had made was deleted: by a Delete that knew no registry."""
+        if not (self.tenure.repeated and desired.present and desired.connection_id is None):
+            return
+        for connection in observed.view(desired.lead).connections:
+            if desired.owns(connection) and not connection.status.live:
+                raise Superseded(
+                    f"{connection.connection_id}, made by an earlier attempt of this Create, was deleted meanwhile.",
+                    "Look at the later event of the stack.",
+                )
 
     def _converge(self, desired: Desired, observed: Observed, planned: Plan) -> Outcome:
         established = planned.of(Stage.REQUEST, Stage.ADOPT, Stage.ACCEPT)

@@ -194,6 +194,8 @@ class Tenure:
     claim: Claim
     records: tuple[RouteRecord, ...] = ()
     """The record of routes, of all connections of the resource."""
+    repeated: bool = False
+    """Whether an earlier invocation has begun the request, a Create, and no Delete of the resource is remembered."""
     _last: Revision | None = None
     _renewed: float = 0.0
     _writings: int = 0
@@ -204,6 +206,12 @@ class Tenure:
         """The answer that the request has been given before."""
         served = self._item.served(self.claim.request.request_id)
         return served.answer if served else None
+
+    @property
+    def may_live(self) -> bool:
+        """Tell whether there may be a connection: one was told to CloudFormation, or a Create was never answered."""
+        begun = (served for served in self._item.requests if served.request_type == "Create")
+        return bool(self._item.living) or any(served.answer is None for served in begun)
 
     def vpc_ids(self, connection_id: str | None) -> dict[Side, str]:
         """Return the VPCs of a connection of the resource; empty where it is not known."""
@@ -248,7 +256,11 @@ class Tenure:
             deadline.pause(next(pauses), "an earlier request for this resource was still being served")
 
     def _enter(self, deadline: Deadline) -> bool:
+        first = self._last is None
         self._last = self.store.load(self._key, deadline)
+        if first:
+            deleted = any(served.request_type == "Delete" for served in self._item.requests)
+            self.repeated = self._item.served(self.claim.request.request_id) is not None and not deleted
         self._write(lambda item: admitted(item, self.claim, self.clock.wall()), deadline)
         self.records = unpacked(self._item.routes)
         return self.answer is not None or self._holds

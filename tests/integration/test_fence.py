@@ -14,6 +14,7 @@ from handler.model import RouteKey, Side
 from handler.registry import Key, MemoryStore, Revision, Tenure
 from handler.request import Request
 from handler.response import Undelivered
+from local.strict import Fault
 from local.world import Vpc
 from tests.harness import Context, Stack, World
 
@@ -276,3 +277,72 @@ def test_answer_of_the_timer_keeps_the_lease(
 
     assert ["FAILED", "SUCCESS"] == statuses(world)
     assert 45 < world.time.now() - began < 75
+
+
+def killed_after(monkeypatch: pytest.MonkeyPatch, name: str, stack: Stack, event: dict[str, Any]) -> None:
+    """Serve an event by a process that dies after a call of EC2."""
+    original = getattr(Ec2, name)
+
+    def die(*arguments: Any, **named: Any) -> None:  # noqa: ANN401  # the method's
+        original(*arguments, **named)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ec2, name, die)
+        with pytest.raises(Killed):
+            serve(stack, event)
+
+
+def test_create_that_is_repeated_after_a_delete_without_the_table(
+    world: World, pair: tuple[Vpc, Vpc], table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The registry knows the Create and not the Delete; EC2 still shows what the Create had made, as deleted."""
+    stack = world.stack()
+    create = stack.event("Create", world.properties(*pair))
+    killed_after(monkeypatch, "create_connection", stack, create)
+    assert 1 == len(world.live(pair[0]))
+    table.readable = False
+    assert "SUCCESS" == stack.delete(INVENTED, create["ResourceProperties"])["Status"]
+    assert [] == world.live(pair[0])
+    table.readable = True
+    world.time.sleep(61)
+
+    repeated = serve(stack, create)
+
+    assert ("FAILED", True) == (repeated["Status"], "was deleted meanwhile" in repeated["Reason"])
+    assert [] == world.live(pair[0])
+
+
+def test_create_that_is_repeated_after_an_earlier_generation(
+    world: World, pair: tuple[Vpc, Vpc], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EC2 shows the connection of a resource that was deleted before: that is no reason against a new one."""
+    stack, properties = world.stack(), world.properties(*pair)
+    stack.create(properties)
+    stack.delete()
+    create = stack.event("Create", properties)
+    killed_after(monkeypatch, "create_connection", stack, create)
+    world.time.sleep(61)
+
+    assert "SUCCESS" == serve(stack, create)["Status"]
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_delete_that_may_not_look(
+    world: World, pair: tuple[Vpc, Vpc], monkeypatch: pytest.MonkeyPatch, answered: bool
+) -> None:
+    """With an id that is no connection's, a refusal to look is no reason to believe that there is nothing."""
+    stack, properties = world.stack(), world.properties(*pair)
+    create = stack.event("Create", properties)
+    if answered:
+        serve(stack, create)
+    else:
+        killed_after(monkeypatch, "create_connection", stack, create)
+    world.time.sleep(61)
+    world.aws.faults.append(Fault("DescribeVpcPeeringConnections", code="UnauthorizedOperation", status=403))
+
+    refused = stack.delete(INVENTED, properties)
+
+    assert ("FAILED", True) == (refused["Status"], refused["Reason"].startswith("AccessDenied: "))
+    assert "SUCCESS" == stack.delete(INVENTED, properties)["Status"]
+    assert [] == world.live(pair[0])
