@@ -33,8 +33,11 @@ WHY: Final = {
     "TagAsRequesterNeverAsOwner": "The same for tags, which are never owner tags.",
     "UntagNeverTheOwner": "Tags that a stack gives no more. EC2 knows no condition for the ends of a connection here.",
     "Route": "Routes to the connection. IAM cannot limit their destination or target: the code does.",
+    "TakeRouteOff": "What was made can be taken away without anybody's consent.",
     "ReplaceRoute": "Takes a route over without a gap: `OnConflict: Replace`, and replacements. Off by default.",
     "ActInOtherAccounts": "The roles of the other accounts; each of them decides whom it trusts.",
+    "ReadExternalIds": "External ids that stacks give as `{{resolve:ssm-secure:...}}`.",
+    "ReadSecretExternalIds": "External ids that stacks give as `{{resolve:secretsmanager:...}}`.",
     "Remember": "The registry's items, one a resource.",
     "Log": "The function's own log group.",
     "Trace": "Lambda's active tracing. X-Ray knows no resources.",
@@ -92,8 +95,10 @@ def _table(title: str, name: str) -> Iterator[str]:
 
 
 def _limits(statement: Statement) -> str:
-    conditions = statement.get("Condition", {})
-    keys = [f"`{key}`" for keys in conditions.values() for key in keys]
+    keys = []
+    for given in statement.get("Condition", {}).values():
+        condition, asked = ("", given) if isinstance(given, dict) else (f" (if `{given[0]}`)", given[1])
+        keys += [f"`{key}`{condition}" for key in asked]
     return ", ".join(dict.fromkeys(keys))
 
 

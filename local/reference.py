@@ -76,8 +76,11 @@ PROPERTIES: Final = {
         "of another account makes another pair: Replacement.",
         "the function's own role",
     ),
-    "ExternalId": Meaning("Sent when `RoleArn` is assumed; written to no log."),
-    "PeerExternalId": Meaning("Sent when `PeerRoleArn` is assumed; written to no log."),
+    "ExternalId": Meaning(
+        "Sent when `RoleArn` is assumed; written to no log. A [reference](../SECURITY.md#external-ids) to a "
+        "SecureString or a secret is resolved by the function."
+    ),
+    "PeerExternalId": Meaning("The same for `PeerRoleArn`."),
     "AutoAccept": Meaning(
         "`false` leaves the request to the other party. The resource is then complete with `Status` "
         "pending-acceptance, without routes and DNS options; the first Update after the acceptance sets them."
@@ -196,7 +199,7 @@ TYPES: Final = (
     (values.AccountId, "12 digits"),
     (values.Region, "Region"),
     (values.RoleArn, "role ARN"),
-    (values.ExternalId, "2 to 1,224 characters"),
+    (values.ExternalId, "2 to 1,224 characters, or a reference"),
     (values.CidrBlock, "CIDR block"),
     (properties.Tags, "list of tags"),
     (properties.Routes, "[routes](#routes-and-peerroutes)"),

@@ -18,6 +18,7 @@ import trustme
 from handler.cfn import PeeringResource
 from handler.clock import Clock
 from handler.lifecycle import Lifecycle
+from handler.model import Guard
 from handler.registry import MemoryStore, Registry, Store
 from handler.sessions import Sessions
 from local.strict import Call, StrictAws
@@ -154,6 +155,7 @@ class World:
     topology: Topology
     time: VirtualTime
     store: Store = field(default_factory=MemoryStore)
+    guard: Guard = field(default_factory=Guard)
     count: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
@@ -191,7 +193,7 @@ class World:
     def resource(self, store: Store | None = None) -> PeeringResource:
         """Start a fresh sandbox of the function; without a store of its own it has that of all others."""
         registry = Registry(store or self.store, self.time.clock)
-        return PeeringResource(Lifecycle(sessions(), "installation"), registry)
+        return PeeringResource(Lifecycle(sessions(), "installation", self.guard), registry)
 
     def peer(self, vpc: Vpc, peer: Vpc, *, accept: bool = True, **more: Any) -> str:  # noqa: ANN401  # of EC2's call
         """Peer two VPCs by hand, as somebody who is not us, and return the id of the connection."""

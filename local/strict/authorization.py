@@ -24,6 +24,14 @@ OF_CONNECTIONS = {
 }
 
 
+NAMED = {
+    "dynamodb": ("table/", "TableName"),
+    "secretsmanager": ("secret:", "SecretId"),
+    "ssm": ("parameter", "Name"),
+}
+"""What the ARN of a service's resource begins with, and the parameter that names it, by its path at SSM."""
+
+
 class Asked(NamedTuple):
     """One permission that a call needs."""
 
@@ -57,7 +65,7 @@ def refused(caller: Caller, key: str, asked: Iterator[Asked], grants: list[Grant
     policies, session = _policies(caller), _session_policy(caller.account, key)
     for action, resource, context in asked:
         statements = {sid for policy in policies for sid in allowing(policy, action, resource, context)}
-        narrowed = session is None or any(allowing(session, action, resource, context))
+        narrowed = session is None or bool([*allowing(session, action, resource, context)])
         if not statements or not narrowed:
             kind = "identity" if narrowed else "session"
             return (
@@ -88,10 +96,17 @@ def asked_of(  # noqa: PLR0913, PLR0917  # what a call is made of
     """Yield what a call needs."""
     if service == "ec2":
         yield from _asked_of_ec2(state, operation, params, account, region)
-    elif service == "dynamodb":
-        yield Asked(f"dynamodb:{operation}", f"arn:aws:dynamodb:{region}:{account}:table/{params['TableName']}", {})
+    elif service in NAMED:
+        kind, name = NAMED[service]
+        yield Asked(f"{service}:{operation}", f"arn:aws:{service}:{region}:{account}:{kind}{params[name]}", {})
+    elif operation == "AssumeRole":
+        owner = {
+            "aws:resourceaccount": params["RoleArn"].split(":")[4],
+            "aws:resourceorgid": state.settings.organization,
+        }
+        yield Asked("sts:AssumeRole", params["RoleArn"], owner)
     else:
-        yield Asked(f"{service}:{operation}", params.get("RoleArn", "*"), {})
+        yield Asked(f"{service}:{operation}", "*", {})
 
 
 def _asked_of_ec2(state: State, operation: str, params: dict[str, Any], account: str, region: str) -> Iterator[Asked]:

@@ -37,6 +37,8 @@ CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 ERROR_CODE = re.compile(r'<Code>(.*?)</Code>|"__type": "(.*?)"')
 STRANGER = {"ec2": "AuthFailure", "sts": "InvalidClientTokenId", "servicequotas": "UnrecognizedClientException"}
 """Error code of a key that belongs to no account, by service: those that are answered here."""
+GUARDED = {"dynamodb", "secretsmanager", "ssm"}
+"""Services that moto answers, and that are asked for permission all the same."""
 DENIED = {"ec2": "UnauthorizedOperation", "sts": "AccessDenied"}
 MODELS = {"servicequotas": "service-quotas"}
 """Names of botocore's models where they are not those of the signature."""
@@ -117,7 +119,7 @@ class Gateway:
         if account:
             environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
         if caller.service not in STRANGER and not (
-            account and (denied := self._denied_table(environ, caller, account))
+            account and (denied := self._denied_elsewhere(environ, caller, account))
         ):
             others: Iterable[bytes] = self._others(environ, start_response)
             return others
@@ -168,8 +170,8 @@ class Gateway:
             return refuse("DryRunOperation", "Request would have succeeded, but DryRun flag is set."), params
         return _answered(caller.service, answer), params
 
-    def _denied_table(self, environ: Environ, caller: Caller, account: str) -> str | None:
-        if caller.service != "dynamodb" or not self.state.settings.enforced:
+    def _denied_elsewhere(self, environ: Environ, caller: Caller, account: str) -> str | None:
+        if caller.service not in GUARDED or not self.state.settings.enforced:
             return None
         body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
         environ["wsgi.input"] = BytesIO(body)

@@ -4,6 +4,7 @@ crhelper dispatches the event, keeps the physical id through an exception, and h
 does badly is replaced: its sender, its ids, its wait before a Delete's answer, its unused clients, its silence.
 """
 
+import re
 from collections.abc import Mapping
 from threading import Lock
 from typing import Any, Final, Protocol
@@ -19,6 +20,7 @@ from handler.registry import NewerItem, Registry, Tenure
 from handler.request import Request
 from handler.response import Undelivered, deliver, fitted
 from handler.telemetry import begin, logger, measure, strike
+from handler.values import REFERENCE
 
 MARGIN_SECONDS: Final = 15.0
 """Kept for the answer, at most a quarter of the time: the work ends so long before Lambda's time-out."""
@@ -81,7 +83,8 @@ class PeeringResource(CfnResource):
         """Forget the last request: a sandbox serves many."""
         secrets = [request.response_url, request.response_url.partition("?")[2]]
         for properties in (request.resource_properties, request.old_resource_properties):
-            secrets += [str(properties.get(name, "")) for name in ("ExternalId", "PeerExternalId")]
+            given = [str(properties.get(name, "")) for name in ("ExternalId", "PeerExternalId")]
+            secrets += [value for value in given if not re.fullmatch(REFERENCE, value)]
         begin(
             secrets,
             stack_id=request.stack_id,

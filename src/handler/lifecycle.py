@@ -7,10 +7,11 @@ from typing import Final
 from handler.clock import Deadline
 from handler.desire import desire
 from handler.ec2 import Ec2
-from handler.errors import AccessDenied, InvalidRequest, PeeringError
+from handler.errors import AccessDenied, InvalidRequest, PeeringError, several
 from handler.find import find
+from handler.guard import forbidden_places
 from handler.item import Superseded
-from handler.model import REPLACES, Desired, Owner, Side
+from handler.model import REPLACES, Desired, Guard, Owner, Side
 from handler.observe import Sides
 from handler.parallel import run
 from handler.parsing import parse, salvage
@@ -45,6 +46,7 @@ class Lifecycle:
 
     sessions: Sessions
     managed_by: str
+    guard: Guard
 
     def serve(self, request: Request, run: Run) -> None:
         """Serve a request. What is reached is written into the run's progress.
@@ -63,7 +65,10 @@ class Lifecycle:
 
     def _create_or_update(self, request: Request, home: Home, owner: Owner, run: Run) -> None:
         properties = parse(request.resource_properties, home)
-        desired = desire(properties, home, owner)
+        desired = replace(desire(properties, home, owner), guard=replace(self.guard, account=home.account))
+        roles = {Side.REQUESTER: properties.role_arn, Side.ACCEPTER: properties.peer_role_arn}
+        if forbidden := [*forbidden_places(desired, roles, properties.references)]:
+            raise several(forbidden)
         if request.request_type == "Create":
             sides, desired = self._reach(properties, desired, run)
             run.progress.reached(run.reconciler(sides).reconcile(desired))
@@ -85,11 +90,14 @@ class Lifecycle:
 
         Where something `remains` on the accepter's side of the same pair, that side is acted on too.
         """
-        managed = replace(desired.accepter, managed=desired.accepter.managed or remains)
-        sides = self._open(properties, replace(desired, accepter=managed), run.deadline)
+        managed = desired.accepter.managed or remains
+        looking = _managing_accepter(desired, managed=managed)
+        sides = self._open(properties, looking, run.deadline)
         desired = find(desired, sides, run.tenure.vpc_ids(desired.connection_id))
         if desired.same_pair:
-            desired = replace(desired, accepter=replace(desired.accepter, managed=managed.managed))
+            desired = _managing_accepter(desired, managed=managed)
+        if desired.ends != looking.ends:  # the sessions of roles could only look so far
+            sides = self._open(properties, desired, run.deadline)
         return {side: ec2 for side, ec2 in sides.items() if desired.side(side).managed}, desired
 
     def _remove_remnant(self, old_properties: Properties, desired: Desired, run: Run) -> None:
@@ -103,7 +111,7 @@ class Lifecycle:
             return
         if not all(end.vpc_id for end in previous.ends):
             return
-        access = Access("", previous.requester.end, old_properties.role_arn, old_properties.external_id)
+        access = Access("", *previous.ends, old_properties.role_arn, old_properties.external_id)
         try:
             requester = self.sessions.open(access, _session_name(desired.owner), run.deadline)
             between = requester.connections_between([end.vpc_id for end in previous.ends])
@@ -148,9 +156,13 @@ class Lifecycle:
 
     def _open(self, properties: Properties, desired: Desired, deadline: Deadline) -> dict[Side, Ec2]:
         """Open the sides of which, or from which, something is asked, at once. Delete goes on without the other one."""
+        requester, accepter = desired.ends
+        foreign = desired.foreign_id
         accesses = {
-            Side.REQUESTER: Access("", desired.requester.end, properties.role_arn, properties.external_id),
-            Side.ACCEPTER: Access("Peer", desired.accepter.end, properties.peer_role_arn, properties.peer_external_id),
+            Side.REQUESTER: Access("", requester, accepter, properties.role_arn, properties.external_id),
+            Side.ACCEPTER: Access(
+                "Peer", accepter, requester, properties.peer_role_arn, properties.peer_external_id, foreign
+            ),
         }
         asked = [side for side in Side if desired.side(side).managed]
         opened = run(partial(self._open_side, desired, side, accesses[side], deadline) for side in asked)
@@ -164,6 +176,10 @@ class Lifecycle:
                 raise
             logger.warning("the accepter's side cannot be reached", reason=failure.reason)
             return None
+
+
+def _managing_accepter(desired: Desired, *, managed: bool) -> Desired:
+    return replace(desired, accepter=replace(desired.accepter, managed=managed))
 
 
 def _tells_its_vpcs(desired: Desired) -> bool:

@@ -186,6 +186,20 @@ class RouteKey:
 
 
 @dataclass(frozen=True)
+class Guard:
+    """What the installation permits; as it stands here, everything.
+
+    `account` is the function's own. `peer_accounts` are others, or `*`; `role_pattern` is of names with their paths.
+    """
+
+    account: str = ""
+    peer_accounts: tuple[str, ...] = ("*",)
+    organization: str = ""
+    role_pattern: str = "*"
+    opt_in: bool = False
+
+
+@dataclass(frozen=True)
 class Desired:
     """The state that a request asks for; `present` is false for Delete.
 
@@ -206,6 +220,7 @@ class Desired:
     previous: "Desired | None" = None
     connection_id: str | None = None
     foreign_id: str | None = None
+    guard: Guard = Guard()
 
     @property
     def lead(self) -> Side:
@@ -267,7 +282,12 @@ class Vpc:
     vpc_id: str
     account: str
     cidr_blocks: tuple[str, ...]
-    name: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str | None:
+        """The value of its tag Name."""
+        return self.tags.get("Name")
 
     @property
     def has_ipv6(self) -> bool:

@@ -201,6 +201,12 @@ class Properties(Model):
         )
         return {option: on for option, on in ((Option.DNS, dns), (Option.MULTIPATH, multipath)) if on is not None}
 
+    @property
+    def references(self) -> list[Side]:
+        """The sides whose external id is a reference, for the function to resolve."""
+        given = {Side.REQUESTER: self.external_id, Side.ACCEPTER: self.peer_external_id}
+        return [side for side, external_id in given.items() if (external_id or "").startswith("{{")]
+
     def reaches_accepter(self, home: Home) -> bool:
         """Tell whether the function may act on the accepter's side: by a role, or because it is its own account."""
         return self.peer_role_arn is not None or self.peer_account(home) == home.account

@@ -1,5 +1,6 @@
 """The only calls to STS: one botocore session, and a client an account and Region."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import botocore.session
 from handler.calls import CONFIG, Place, call
 from handler.clock import Deadline
 from handler.ec2 import Ec2
+from handler.external_ids import resolved
 from handler.model import End
 
 if TYPE_CHECKING:
@@ -22,17 +24,59 @@ SESSION_SECONDS: Final = 900
 
 @dataclass(frozen=True)
 class Access:
-    """How to act on a side: where it lies, and the role to assume there; without one, the function's own."""
+    """How to act on a side: where it lies, and the role to assume there; without one, the function's own.
+
+    `other` is the other end. `connection_id` names a connection that somebody else requested; then `other` may have
+    nothing but what was given of it. An adopted connection may have been requested from either end.
+    """
 
     prefix: str
     end: End
+    other: End
     role_arn: str | None = None
     external_id: str | None = None
+    connection_id: str | None = None
 
     @property
     def place(self) -> Place:
         """The place of its calls, for messages."""
         return Place(self.prefix, self.end.account, self.end.region, self.role_arn)
+
+    @property
+    def policy(self) -> str:
+        """The session policy: of what the role may do, only what this request is about; of STS's 2,048 characters.
+
+        While the VPC is looked for by its tags, the session can only read. EC2 knows no condition for the ends of a
+        connection where tags are deleted, and may not know them yet where a request is tagged.
+        """
+        partition = (self.role_arn or "").split(":")[1]
+        own, other = (_vpc_arn(partition, end) for end in (self.end, self.other))
+        here = own.rpartition(":")[0]
+        connection = f"{here}:vpc-peering-connection/{self.connection_id or '*'}"
+        accepters, requesters = ([own], [other]) if self.connection_id else ([own, other], [own, other])
+        ends = {"ArnLike": {"ec2:AccepterVpc": accepters, "ec2:RequesterVpc": requesters}}
+        at_request = {"StringEquals": {"ec2:CreateAction": "CreateVpcPeeringConnection"}}
+        statements = [_allow("*", "ec2:Describe*", "servicequotas:Get*")]
+        if self.end.vpc_id:
+            joins = ("ec2:AcceptVpcPeeringConnection", "ec2:CreateVpcPeeringConnection")
+            changes = ("ec2:CreateTags", "ec2:DeleteVpcPeeringConnection", "ec2:ModifyVpcPeeringConnectionOptions")
+            routes = ("ec2:CreateRoute", "ec2:DeleteRoute", "ec2:ReplaceRoute")
+            statements += [
+                _allow(f"{here}:route-table/*", *routes, Condition={"ArnEquals": {"ec2:Vpc": own}}),
+                _allow(own, *joins),
+                _allow(connection, *joins, *changes, Condition=ends),
+                _allow(connection, "ec2:CreateTags", Condition=at_request),
+                _allow(connection, "ec2:DeleteTags"),
+            ]
+        return json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
+
+
+def _vpc_arn(partition: str, end: End) -> str:
+    return f"arn:{partition}:ec2:{end.region or '*'}:{end.account or '*'}:vpc/{end.vpc_id or '*'}"
+
+
+def _allow(resource: str, *actions: str, **condition: object) -> dict[str, object]:
+    return {"Effect": "Allow", "Action": actions, "Resource": resource, **condition}
 
 
 class Sessions:
@@ -61,9 +105,13 @@ class Sessions:
         return Ec2(cast("EC2Client", client), self._paginators, access.place, deadline, quotas)
 
     def _assume(self, access: Access, session_name: str, deadline: Deadline) -> dict[str, Any]:
-        parameters: dict[str, Any] = {"RoleArn": access.role_arn, "RoleSessionName": session_name}
+        parameters: dict[str, Any] = {
+            "RoleArn": access.role_arn,
+            "RoleSessionName": session_name,
+            "Policy": access.policy,
+        }
         if access.external_id:
-            parameters["ExternalId"] = access.external_id
+            parameters["ExternalId"] = resolved(self._session, access.external_id, access.place, deadline)
         sts = self._session.create_client("sts", config=CONFIG)
         answer = call(sts, "assume_role", access.place, deadline, DurationSeconds=SESSION_SECONDS, **parameters)
         return _credentials(answer["Credentials"])

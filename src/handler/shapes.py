@@ -71,7 +71,7 @@ def vpc(shape: Shape) -> Vpc:
         vpc_id=shape["VpcId"],
         account=shape["OwnerId"],
         cidr_blocks=tuple(map(canonical, blocks + _ipv6_blocks(shape))),
-        name=tags(shape).get("Name"),
+        tags=tags(shape),
     )
 
 

@@ -83,6 +83,11 @@ def begin(secrets: Collection[str], **keys: str) -> None:
     logger.append_keys(**keys)
 
 
+def conceal(secret: str) -> None:
+    """Strike a further secret out of all lines of this request."""
+    redactor.secrets |= {secret}
+
+
 def measure(  # noqa: PLR0913  # as many as there are metrics
     request_type: str,
     status: str,

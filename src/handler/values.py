@@ -5,12 +5,16 @@ CloudFormation hands each value over as a string, booleans too ("false" is true 
 
 import re
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from handler.model import RESERVED_BLOCKS, canonical, inside
+
+EXTERNAL_ID: Final = r"[\w+=,.@:/-]{2,1224}"
+REFERENCE: Final = r"\{\{resolve:(ssm-secure|secretsmanager):([\w+=,.@:/-]+)\}\}"
+"""A secure dynamic reference, which CloudFormation leaves as it is in a custom resource."""
 
 
 def wrong(text: str) -> PydanticCustomError:
@@ -88,6 +92,11 @@ AccountId = Annotated[str, _matches(r"\d{12}", "an account of 12 digits (quote i
 Region = Annotated[str, _matches(r"[a-z]{2,}(-[a-z]+)+-\d", "a Region like eu-west-1")]
 RoleArn = Annotated[str, _matches(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", "the ARN of an IAM role")]
 ExternalId = Annotated[
-    str, _matches(r"[\w+=,.@:/-]{2,1224}", "an external id (2 to 1,224 of A-Z a-z 0-9 +=,.@:/-)", secret=True)
+    str,
+    _matches(
+        f"{EXTERNAL_ID}|{REFERENCE}",
+        "an external id (2 to 1,224 of A-Z a-z 0-9 +=,.@:/-), nor a reference to one",
+        secret=True,
+    ),
 ]
 CidrBlock = Annotated[str, AfterValidator(_cidr_block)]

@@ -3,7 +3,7 @@ from local.demo.installation import EXTERNAL_ID, ROLE_STACK, Installation
 from local.strict import Call
 from local.world import make_prefix_list
 from tests.e2e import test_many_peerings
-from tests.e2e.installed import EXAMPLES, HOME, Installed, no_routes, routes_to
+from tests.e2e.installed import EXAMPLES, FUNCTION, HOME, OTHER, Installed, no_routes, routes_to
 
 REQUESTER, ACCEPTER = "333333333333", "444444444444"
 """Of the hub's example: neither is the function's account."""
@@ -79,6 +79,30 @@ def test_hub_account(lab: Installed, installation: Installation) -> None:
     assert not lab.live(vpc) + lab.live(peer)
     for account in (REQUESTER, ACCEPTER):
         assert stacks.delete(lab.aws.client("cloudformation", account), ROLE_STACK) == "DELETE_COMPLETE"
+
+
+def test_application_account(lab: Installed) -> None:
+    """A stack of another account is served, and peers its own VPC with one of the function's account."""
+    network, vpc = lab.vpc("network", "10.0.0.0/16", tables=2), lab.vpc("application", "10.8.0.0/16", OTHER)
+    parameters = {
+        "ServiceToken": f"arn:aws:lambda:us-east-1:{HOME}:function:{FUNCTION}",
+        "NetworkVpcId": network.id,
+        "NetworkRouteTableIds": network.route_table_ids[1],
+        "PeerVpcId": vpc.id,
+        "PeerRoleArn": lab.role_arn,
+        "PeerExternalId": EXTERNAL_ID,
+    }
+    stack = lab.stack()
+    stack.cloudformation = lab.aws.client("cloudformation", OTHER)
+    assert stack.deploy_example("application-account", parameters) == "CREATE_COMPLETE"
+    connection_id = stack.outputs["PeeringId"]
+    assert lab.routes(vpc) == routes_to(vpc, network, connection_id)
+    assert lab.routes(network) == {
+        **no_routes(network),
+        network.route_table_ids[1]: {"10.8.0.0/16": connection_id},
+    }
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert not lab.live(network)
 
 
 def test_management(lab: Installed) -> None:

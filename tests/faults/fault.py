@@ -34,20 +34,25 @@ KINDS: Final = (
 LASTING: Final = {"throttled until the deadline", "access denied", "credentials expired"}
 """Done to every further call of the kind too: a permission does not come back within an invocation."""
 
+JSON: Final = {"dynamodb", "secretsmanager", "servicequotas", "ssm"}
+"""Services whose protocol is JSON."""
+
 THROTTLED: Final = {
     "ec2": ("RequestLimitExceeded", 503),
     "sts": ("Throttling", 400),
-    "dynamodb": ("ThrottlingException", 400),
+    "s3": ("ThrottlingSlowDown", 503),
+    **dict.fromkeys(JSON, ("ThrottlingException", 400)),
 }
 DENIED: Final = {
     "ec2": ("UnauthorizedOperation", 403),
     "sts": ("AccessDenied", 403),
-    "dynamodb": ("AccessDeniedException", 400),
+    "s3": ("AccessDenied", 403),
+    **dict.fromkeys(JSON, ("AccessDeniedException", 400)),
 }
 EXPIRED: Final = {
     "ec2": ("RequestExpired", 400),
     "sts": ("ExpiredToken", 403),
-    "dynamodb": ("ExpiredTokenException", 400),
+    **dict.fromkeys(JSON, ("ExpiredTokenException", 400)),
 }
 NOT_FOUND: Final = {
     "AssumeRole": "AccessDenied",
@@ -56,6 +61,8 @@ NOT_FOUND: Final = {
     "DeleteRoute": "InvalidRoute.NotFound",
     "CreateVpcPeeringConnection": "InvalidVpcID.NotFound",
     "GetItem": "ResourceNotFoundException",
+    "GetParameter": "ParameterNotFound",
+    "GetSecretValue": "ResourceNotFoundException",
     "PutItem": "ResourceNotFoundException",
 }
 """Error codes of what is not found; every other writing names a connection."""
@@ -79,8 +86,8 @@ def refusal(call: Call, code: str, status: int) -> AWSResponse:
     """Return an error in the service's protocol."""
     if call.service == "s3":
         return AWSResponse(RESPONSE_URL, 503 if code.startswith(("Req", "Thr")) else status, {}, Raw(b""))
-    if call.service == "dynamodb":
-        body = f'{{"__type": "com.amazonaws.dynamodb.v20120810#{code}", "message": "a fault"}}'
+    if call.service in JSON:
+        body = f'{{"__type": "com.amazonaws.{call.service}#{code}", "message": "a fault"}}'
         return AWSResponse(URL, status, {"content-type": "application/x-amz-json-1.0"}, Raw(body.encode()))
     error = f"<Error><Code>{code}</Code><Message>a fault</Message></Error>"
     body = f"<Response><Errors>{error}</Errors>{error}<RequestID>fault</RequestID></Response>"
@@ -124,15 +131,15 @@ class Fault:
             raise Killed
 
     def _code(self, call: Call, codes: dict[str, tuple[str, int]]) -> AWSResponse:
-        return refusal(call, *codes.get(call.service, ("AccessDenied", 403)))
+        return refusal(call, *codes[call.service])
 
     def throttled(self, call: Call, _send: Send) -> AWSResponse:
         """Be refused for being one of many."""
-        return self._code(call, THROTTLED | {"s3": ("ThrottlingSlowDown", 503)})
+        return self._code(call, THROTTLED)
 
     def server_error(self, call: Call, _send: Send) -> AWSResponse:
         """Be refused for no reason."""
-        return refusal(call, "InternalServerError" if call.service == "dynamodb" else "InternalError", 500)
+        return refusal(call, "InternalServerError" if call.service in JSON else "InternalError", 500)
 
     def reply_lost(self, call: Call, send: Send) -> AWSResponse:
         """Take effect, and never be told."""

@@ -26,11 +26,12 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from handler.cfn import PeeringResource
 from handler.lifecycle import Lifecycle
+from handler.model import Guard
 from handler.registry import DynamoStore, Registry
 from handler.sessions import Sessions
 from local import world as local_world
 from local.strict import Settings, StrictAws
-from tests.harness import HUB, VirtualTime
+from tests.harness import EXTERNAL_ID, HUB, VirtualTime
 
 T = TypeVar("T")
 URL = "http://aws.in-process"
@@ -38,6 +39,12 @@ RESPONSE_URL = (
     "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x?X-Amz-Signature=presigned-secret"
 )
 TABLE = "registry"
+STORED = "/installation/external-id/network-team"
+REFERENCES = {
+    "ExternalId": f"{{{{resolve:secretsmanager:{STORED[1:]}:SecretString:id}}}}",
+    "PeerExternalId": f"{{{{resolve:ssm-secure:{STORED}}}}}",
+}
+"""How a stack gives the external id without knowing it."""
 CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 BLOCKED_SECONDS = 0.5
 """After so long (of the machine's own time) a timer's thread waits for a lock that its process will never release."""
@@ -177,9 +184,15 @@ class InProcess:
         _PEOPLE["asked"] = self.aws
         people = local_world._session().events  # noqa: SLF001  # of whoever is not the handler
         people.register("before-send", _answer_people, unique_id="in-process")
-        for service in ("ec2", "sts", "service-quotas", "dynamodb"):
+        for service in ("ec2", "sts", "service-quotas", "dynamodb", "ssm", "secretsmanager"):
             session.create_client(service, "us-east-1")  # parses its model, once for all that are forked
         self._make_table()
+        local_world.client(URL, "ssm", HUB, "us-east-1").put_parameter(
+            Name=STORED, Value=EXTERNAL_ID, Type="SecureString"
+        )
+        local_world.client(URL, "secretsmanager", HUB, "us-east-1").create_secret(
+            Name=STORED[1:], SecretString=json.dumps({"id": EXTERNAL_ID})
+        )
 
     def _make_table(self) -> None:
         names = {"StackId": "HASH", "LogicalResourceId": "RANGE"}
@@ -203,7 +216,7 @@ class InProcess:
         """Start a fresh process of the function."""
         self.begin(hook)
         registry = Registry(DynamoStore(self.session, TABLE), self.time.clock)
-        return PeeringResource(Lifecycle(self._sessions, "installation"), registry)
+        return PeeringResource(Lifecycle(self._sessions, "installation", Guard()), registry)
 
     def _send(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
         return self._called(self._identified(request), lambda: self.aws.answer(request))

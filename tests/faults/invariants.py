@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from moto.sts.models import sts_backends
+
 from tests.faults.engine import SECONDS, Engine
 from tests.faults.scene import Scene
 from tests.harness import EXTERNAL_ID
@@ -108,10 +110,21 @@ def _strangers(scene: Scene) -> Iterator[Violation]:
 
 
 def _secrets(scene: Scene, log: str) -> Iterator[Violation]:
-    told = log + json.dumps(scene.here.bucket.puts)
-    yield from (
-        Violation("no secret is told", f"{secret} in logs or responses") for secret in SECRETS if secret in told
-    )
+    written = {"logs and metrics": log, "responses": scene.here.bucket.puts, "registry": scene.here.items()}
+    for place, told in written.items():
+        text = told if isinstance(told, str) else json.dumps(told)
+        yield from (
+            Violation("no secret is told", f"{secret} in {place}")
+            for secret in (*SECRETS, *credentials())
+            if secret in text
+        )
+
+
+def credentials() -> Iterator[str]:
+    """Yield the secrets of every session that was ever opened."""
+    for backends in sts_backends.values():
+        for role in backends["aws"].assumed_roles:
+            yield from (role.secret_access_key, role.session_token)
 
 
 def _bounds(engine: Engine) -> Iterator[Violation]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.faults.inprocess import Call, Killed, Send
+from tests.faults.inprocess import REFERENCES, Call, Killed, Send
 from tests.faults.scene import MORE_TAGS, Scene
 
 Play = Callable[[Scene], None]
@@ -136,7 +136,7 @@ def taken(scene: Scene) -> None:
 
 
 def sought(scene: Scene) -> dict[str, object]:
-    """Return properties that find everything: VPCs by tags, tables by subnets and tags, destinations by all means."""
+    """Return properties that find everything: VPCs by tags, tables by subnets and tags, external ids by reference."""
     name = [{"Key": "Name", "Value": "hub"}]
     peer_name = [{"Key": "Name", "Value": "spoke"}]
     rule = {
@@ -146,7 +146,8 @@ def sought(scene: Scene) -> dict[str, object]:
         "DestinationSubnetIds": [scene.peers[0].subnet_ids[0]],
     }
     found = scene.properties(VpcId=None, PeerVpcId=None, VpcTags=name, PeerVpcTags=peer_name, Routes=rule)
-    return {**found, "Tags": MORE_TAGS}
+    references = {name: reference for name, reference in REFERENCES.items() if name in found}
+    return {**found, **references, "Tags": MORE_TAGS}
 
 
 def found(scene: Scene) -> None:

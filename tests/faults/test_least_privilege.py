@@ -1,7 +1,7 @@
 """The policies of the templates, enforced with their conditions: every life needs all of them, and no more."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ ROOT = Path(__file__).parents[2]
 ROLE = "VpcPeeringAccess"
 INSTALLATION = "installation"
 DENIED = {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"}
+PEER = ("RoleArn", "ExternalId", "Routes", "Tags", "AllowDnsResolutionFromRemoteVpc")
+PENDING = {"AutoAccept": "false", **dict.fromkeys(f"Peer{name}" for name in PEER)}
 RUNTIME = {"Log", "Trace"}
 """Statements that Lambda itself needs, before and after the function's own code."""
 
@@ -49,15 +51,16 @@ def deploy(template: Template, account: str, **parameters: str) -> None:
     )
 
 
-def install(here: InProcess, scene: Scene, **more: str) -> None:
-    """Deploy the roles of all templates, those of other accounts with further parameters; the function has its own."""
+def install(here: InProcess, scene: Scene, function: Mapping[str, str] | None = None, **more: str) -> None:
+    """Deploy the roles of all templates with further parameters: the function's, and those of other accounts."""
     template = read("template.yaml")
     template.pop("Transform")
     kept = {name: template["Resources"][name] for name in ("PeeringFunctionRole", "AdoptionPolicy")}
     table, logs = f"arn:aws:dynamodb:us-east-1:{HUB}:table/{TABLE}", f"arn:aws:logs:us-east-1:{HUB}:log-group:any"
     for statement in kept["PeeringFunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
         statement["Resource"] = {"Remember": table, "Log": logs}.get(statement["Sid"], statement["Resource"])
-    deploy({**template, "Resources": kept, "Outputs": {}}, HUB, InstallationName=INSTALLATION, AllowAdoption="true")
+    parameters = {"InstallationName": INSTALLATION, "AllowAdoption": "true", **(function or {})}
+    deploy({**template, "Resources": kept, "Outputs": {}}, HUB, **parameters)
     requester = scene.topology.account
     for account in scene.world.roles:
         client(URL, "iam", account, "us-east-1").delete_role(RoleName=ROLE)
@@ -159,30 +162,78 @@ def test_every_life_has_the_permissions_it_needs_and_no_other() -> None:
     assert [] == [pair for pair in statements() if pair not in needed and pair[0].split()[1] not in RUNTIME]
 
 
+def refused(scene: Scene, properties: Mapping[str, Any], function: Mapping[str, str], role: Mapping[str, str]) -> str:
+    """Return why a Create is refused with the parameters of the two templates, which changes nothing."""
+    install(scene.here, scene, function, **{"AllowReplacingRoutes": "false", **role})
+    scene.before = scene.foreign()
+
+    assert not scene.engine.create(scene.properties(**properties))
+
+    assert [] == [*checked(scene, "")]
+    reason: str = scene.here.bucket.puts[scene.engine.events[0]["RequestId"]][0]["Reason"]
+    assert reason.startswith("AccessDenied: ")
+    return reason
+
+
 @pytest.mark.parametrize(
     ("parameters", "properties", "action"),
     [
         ({"VpcIds": "vpc-0123456789abcdef0,vpc-0123456789abcdef1"}, {}, "ec2:CreateVpcPeeringConnection"),
+        ({"RequireOptIn": "true"}, {}, "ec2:CreateVpcPeeringConnection"),
+        ({"OrganizationId": "o-elsewhere12"}, {}, "cannot be assumed"),
         ({}, {"PeerRoutes": {"AllRouteTables": "true", "OnConflict": "Replace"}}, "ec2:ReplaceRoute"),
         ({"AllowAdoption": "false"}, {"OnExistingConnection": "Adopt"}, "ec2:CreateTags"),
     ],
-    ids=["VpcIds", "AllowReplacingRoutes", "AllowAdoption"],
+    ids=["VpcIds", "RequireOptIn", "OrganizationId", "AllowReplacingRoutes", "AllowAdoption"],
 )
 def test_what_was_not_asked_for_is_refused(parameters: dict[str, str], properties: dict[str, Any], action: str) -> None:
     """The owner of the other account decides by the role's parameters, and the failure names what is missing."""
     with in_process() as here, captured():
         scene = Scene(here, FOUR[-1], here.start)
-        install(here, scene, **{"AllowReplacingRoutes": "false", **parameters})
         if "PeerRoutes" in properties:
             theirs = scene.world.peer(scene.peers[0], scene.strangers[0])
             scene.theirs.add(theirs)
             scene.world.route(scene.peers[0], 0, "10.0.0.0/16", theirs)
         if "OnExistingConnection" in properties:
             scene.theirs.add(scene.world.peer(scene.vpc, scene.peers[0]))
+
+        assert action in refused(scene, properties, {}, parameters)
+
+
+@pytest.mark.parametrize(
+    ("topology", "parameters", "properties", "action"),
+    [
+        (FOUR[2], {"AllowedPeerAccounts": "999999999999"}, {}, "cannot be assumed"),
+        (FOUR[2], {"AllowedPeerAccounts": "999999999999"}, PENDING, "ec2:CreateVpcPeeringConnection"),
+        (FOUR[2], {"OrganizationId": "o-elsewhere12"}, {}, "cannot be assumed"),
+        (FOUR[2], {"PeerRoleNamePattern": "Other*"}, {}, "cannot be assumed"),
+        (FOUR[0], {"RequireOptIn": "true"}, {}, "ec2:CreateVpcPeeringConnection"),
+    ],
+)
+def test_guard_rails_hold_in_iam(
+    topology: Topology, parameters: dict[str, str], properties: dict[str, Any], action: str
+) -> None:
+    """What the function's code would refuse by itself, its role refuses too: a bug of the code gains nothing."""
+    with in_process() as here, captured():
+        assert action in refused(Scene(here, topology, here.start), properties, parameters, {})
+
+
+def test_consent_by_tags() -> None:
+    """With RequireOptIn in both templates, what carries the tag is peered; and is taken away when it does no more."""
+    with in_process() as here, captured():
+        scene = Scene(here, FOUR[-1], here.start)
+        install(here, scene, {"RequireOptIn": "true"}, RequireOptIn="true")
+        for vpc in (scene.vpc, *scene.peers):
+            opened = {
+                "Resources": [vpc.id, *vpc.route_table_ids],
+                "Tags": [{"Key": "vpc-peering:opt-in", "Value": "true"}],
+            }
+            scene.world.ec2(vpc).create_tags(**opened)
+        assert scene.engine.create(scene.properties())
+        for vpc in (scene.vpc, *scene.peers):
+            scene.world.ec2(vpc).delete_tags(Resources=[vpc.id, *vpc.route_table_ids])
         scene.before = scene.foreign()
 
-        assert not scene.engine.create(scene.properties(**properties))
+        scene.engine.delete()
 
-        refused = here.bucket.puts[scene.engine.events[0]["RequestId"]][0]["Reason"]
-        assert ("AccessDenied", True) == (refused.partition(":")[0], action in refused)
         assert [] == [*checked(scene, "")]

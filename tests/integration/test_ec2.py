@@ -15,7 +15,7 @@ from tests.harness import World, internet_gateway, sessions, writes
 def ec2(world: World) -> Ec2:
     """Open the requester's side."""
     end = End("vpc-unused", world.topology.account, world.topology.region)
-    return sessions().open(Access("", end), "test", Deadline(world.time.clock, 60))
+    return sessions().open(Access("", end, end), "test", Deadline(world.time.clock, 60))
 
 
 def test_a_route_that_somebody_made_since_we_looked(world: World, ec2: Ec2) -> None:

@@ -195,7 +195,7 @@ def observations(draw: st.DrawFn, desired: Desired, *, foreign: bool = False) ->
         blocks[Side.ACCEPTER] = BLOCKS[Side.REQUESTER]
     for side in Side:
         end = desired.side(side).end
-        own = Vpc(end.vpc_id, end.account, blocks[side], draw(st.sampled_from([None, side.value])))
+        own = Vpc(end.vpc_id, end.account, blocks[side], draw(st.sampled_from([{}, {"Name": side.value}])))
         shown = [replace(c, cidr_blocks=blocks if c.status is Status.ACTIVE else {}) for c in seen]
         if side is Side.ACCEPTER and not desired.shared_tags:
             shown = [replace(c, tags=draw(tags)) for c in shown]

@@ -26,7 +26,10 @@ ACCEPT = {("ec2:AcceptVpcPeeringConnection", resource) for resource in (VPC, CON
 REQUEST = {("ec2:CreateVpcPeeringConnection", resource) for resource in (VPC, CONNECTION)}
 DELETE = {("ec2:DeleteVpcPeeringConnection", CONNECTION)}
 ACCEPTER = READ | ROUTES | TAGS | OPTIONS | ACCEPT
+EXTERNAL_IDS = ":${AWS::Region}:${AWS::AccountId}:%s${InstallationName}/external-id/*"
 RUNTIME = {
+    ("ssm:GetParameter", "arn:${AWS::Partition}:ssm" + EXTERNAL_IDS % "parameter/"),
+    ("secretsmanager:GetSecretValue", "arn:${AWS::Partition}:secretsmanager" + EXTERNAL_IDS % "secret:"),
     ("sts:AssumeRole", PEER_ROLE),
     ("logs:CreateLogStream", LOG_GROUP),
     ("logs:PutLogEvents", LOG_GROUP),
@@ -98,7 +101,9 @@ def test_requests_carry_the_owner_tag(load: Callable[[str], Template], policy: t
     path, logical_id = policy
     tagged = {f"aws:RequestTag/{key}": value for key, value in OWNER_TAG.items()}
     found = statements(load(path), logical_id)
-    assert [{"StringEquals": tagged}] == conditions(found, "ec2:CreateVpcPeeringConnection", CONNECTION)
+    assert [tagged] == [
+        each["StringEquals"] for each in conditions(found, "ec2:CreateVpcPeeringConnection", CONNECTION)
+    ]
     at_creation = {"StringEquals": {"ec2:CreateAction": "CreateVpcPeeringConnection", **tagged}}
     assert at_creation in conditions(found, "ec2:CreateTags", CONNECTION)
 
@@ -187,8 +192,9 @@ def test_the_accepter_trusts_one_role_with_an_external_id(load: Callable[[str], 
     (trust,) = properties["AssumeRolePolicyDocument"]["Statement"]
     account = "arn:${AWS::Partition}:iam::${FunctionAccountId}"
     assert {"AWS": {"Fn::Sub": f"{account}:root"}} == trust["Principal"]
+    organization = {"Fn::If": ["InOrganization", {"Ref": "OrganizationId"}, {"Ref": "AWS::NoValue"}]}
     assert {
-        "StringEquals": {"sts:ExternalId": {"Ref": "ExternalId"}},
+        "StringEquals": {"sts:ExternalId": {"Ref": "ExternalId"}, "aws:PrincipalOrgID": organization},
         "ArnLike": {"aws:PrincipalArn": {"Fn::Sub": f"{account}:${{FunctionRolePattern}}"}},
     } == trust["Condition"]
 
@@ -197,3 +203,16 @@ def test_the_trusted_pattern_fits_the_functions_role(load: Callable[[str], Templ
     """The two templates are deployed in different accounts and agree only by this path."""
     path = load("template.yaml")["Resources"]["PeeringFunctionRole"]["Properties"]["Path"]
     assert f"role{path}*" == load("accepter/role.yaml")["Parameters"]["FunctionRolePattern"]["Default"]
+
+
+def test_nobody_else_may_invoke_the_function(load: Callable[[str], Template]) -> None:
+    """Whoever can invoke it has its rights: its resource policy is closed, or knows one organization."""
+    resources = load("template.yaml")["Resources"]
+    permissions = [each for each in resources.values() if each["Type"] == "AWS::Lambda::Permission"]
+    organization = {"Ref": "OrganizationId"}
+
+    assert [("Shared", organization)] == [
+        (each["Condition"], each["Properties"]["PrincipalOrgID"]) for each in permissions
+    ]
+    assert "FunctionUrlConfig" not in resources["PeeringFunction"]["Properties"]
+    assert {"Condition": "InOrganization"} in load("template.yaml")["Conditions"]["Shared"]["Fn::And"]

@@ -47,6 +47,9 @@ GIVEN = {
     "VendorAccountId": "999999999999",
     "PeerCidrBlocks": ["10.8.0.0/16"],
     "MultipathResilience": "false",
+    "NetworkVpcId": "vpc-0aaaaaaaaaaaaaaa1",
+    "NetworkRouteTableIds": ["rtb-0aaaaaaaaaaaaaaa1"],
+    "AWS::AccountId": "222222222222",
 }
 
 Template = dict[str, Any]
@@ -113,7 +116,10 @@ def test_the_service_token_is_published(load: Callable[[str], Template]) -> None
     name = parameter["Name"]["Fn::Sub"].replace(
         "${InstallationName}", template["Parameters"]["InstallationName"]["Default"]
     )
-    assert {name} == {load(path)["Parameters"]["ServiceToken"]["Default"] for path in EXAMPLES}
+    tokens = {path: load(path)["Parameters"]["ServiceToken"] for path in EXAMPLES}
+    # A parameter of another account cannot be read: who shares the function tells its ARN.
+    assert {"examples/application-account.yaml"} == {path for path in EXAMPLES if "Default" not in tokens[path]}
+    assert {name} == {token["Default"] for token in tokens.values() if "Default" in token}
 
 
 def test_asynchronous_retries_are_stated(load: Callable[[str], Template]) -> None:

@@ -138,8 +138,8 @@ def observed(  # noqa: PLR0913  # one argument a fact
     Connections face the ends, as they do once they are read.
     """
     connections = tuple(c.facing(ends) for c in connections)
-    hub = Vpc(ends[0].vpc_id, ends[0].account, blocks, "hub")
-    spoke = Vpc(ends[1].vpc_id, ends[1].account, peer_blocks, "spoke")
+    hub = Vpc(ends[0].vpc_id, ends[0].account, blocks, {"Name": "hub"})
+    spoke = Vpc(ends[1].vpc_id, ends[1].account, peer_blocks, {"Name": "spoke"})
     if peer_connections is None:
         shared = (ends[0].account, ends[0].region) == (ends[1].account, ends[1].region)
         peer_connections = connections if shared else tuple(map(as_accepter, connections))

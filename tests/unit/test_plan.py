@@ -339,8 +339,9 @@ def test_name_that_is_given_no_more_becomes_automatic() -> None:
 def test_automatic_name(name: str | None, peer_name: str | None, expected: str) -> None:
     """The Name says who talks to whom, falls back to the ids, and stays within EC2's 256 characters."""
     world = observed()
-    world = world.with_side(Side.REQUESTER, vpc=Vpc("vpc-hub", "111111111111", (BLOCK,), name))
-    world = world.with_side(Side.ACCEPTER, vpc=Vpc("vpc-spoke", "222222222222", (PEER_BLOCK,), peer_name))
+    tags, peer_tags = ({"Name": each} if each else {} for each in (name, peer_name))
+    world = world.with_side(Side.REQUESTER, vpc=Vpc("vpc-hub", "111111111111", (BLOCK,), tags))
+    world = world.with_side(Side.ACCEPTER, vpc=Vpc("vpc-spoke", "222222222222", (PEER_BLOCK,), peer_tags))
 
     create = changes(desired(), world)[0]
 

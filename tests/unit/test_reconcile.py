@@ -34,7 +34,7 @@ class Ec2:
 
     def vpc(self, vpc_id: str) -> Vpc:
         """Return our VPC."""
-        return Vpc(vpc_id, ENDS[1].account, PEER_BLOCKS, "spoke")
+        return Vpc(vpc_id, ENDS[1].account, PEER_BLOCKS, {"Name": "spoke"})
 
     def route_tables(self, _vpc_id: str) -> tuple[RouteTable, ...]:
         """Return its tables."""

@@ -62,7 +62,8 @@ def test_status_knows_every_code_of_ec2() -> None:
 
 def test_vpc() -> None:
     """Only blocks that are associated count, in canonical form, IPv4 first."""
-    assert Vpc("vpc-hub", "111111111111", ("10.0.0.0/16", "10.1.0.0/16", "2001:db8::/56"), "hub") == shapes.vpc(
+    blocks = ("10.0.0.0/16", "10.1.0.0/16", "2001:db8::/56")
+    assert Vpc("vpc-hub", "111111111111", blocks, {"Team": "net", "Name": "hub"}) == shapes.vpc(
         {
             "VpcId": "vpc-hub",
             "OwnerId": "111111111111",

@@ -1,0 +1,71 @@
+"""The only calls to Parameter Store and Secrets Manager: external ids that a stack gives by reference.
+
+CloudFormation resolves no secure dynamic reference in a custom resource ("Dynamic references for secure values, such as
+ssm-secure and secretsmanager, are not currently supported in custom resources"; cloudformation-coverage-roadmap #341):
+the reference itself arrives. So the function reads what it names, in its own account and Region.
+"""
+
+import json
+import re
+from typing import Final
+
+import botocore.session
+
+from handler.calls import CONFIG, Place, call
+from handler.clock import Deadline
+from handler.errors import InvalidRequest
+from handler.telemetry import conceal
+from handler.values import EXTERNAL_ID, REFERENCE
+
+ARN_PARTS: Final = 7
+"""Parts of a secret's ARN, which may stand in a reference where its name may."""
+
+
+def resolved(session: botocore.session.Session, given: str, place: Place, deadline: Deadline) -> str:
+    """Return the external id that a reference names; what is none is returned as it is.
+
+    Raises:
+        InvalidRequest: what it names is no external id.
+        PeeringError: what it names cannot be read.
+
+    """
+    reference = re.fullmatch(REFERENCE, given)
+    if reference is None:
+        return given
+    store, name = reference.groups()
+    read = _parameter if store == "ssm-secure" else _secret
+    value = read(session, name, Place(place.prefix, "", place.region), deadline)
+    if value is None or not re.fullmatch(EXTERNAL_ID, value, re.ASCII):
+        raise InvalidRequest(
+            f"{place.prefix}ExternalId {given} leads to a value that is no external id.",
+            "Store 2 to 1,224 of A-Z a-z 0-9 _+=,.@:/- there.",
+        )
+    conceal(value)
+    return value
+
+
+def _parameter(session: botocore.session.Session, name: str, place: Place, deadline: Deadline) -> str | None:
+    client = session.create_client("ssm", config=CONFIG)
+    answer = call(client, "get_parameter", place, deadline, Name=name, WithDecryption=True)
+    value: str = answer["Parameter"]["Value"]
+    return value
+
+
+def _secret(session: botocore.session.Session, name: str, place: Place, deadline: Deadline) -> str | None:
+    """Read `secret-id:SecretString:json-key:version-stage:version-id`, of which only the first must be given."""
+    client = session.create_client("secretsmanager", config=CONFIG)
+    parts = name.split(":")
+    count = ARN_PARTS if parts[0] == "arn" else 1
+    _, key, stage, version = [*parts[count:], "", "", "", ""][:4]
+    asked = {"SecretId": ":".join(parts[:count]), "VersionStage": stage, "VersionId": version}
+    answer = call(
+        client, "get_secret_value", place, deadline, **{name: value for name, value in asked.items() if value}
+    )
+    text: str | None = answer.get("SecretString")
+    if not key or text is None:
+        return text
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return str(found[key]) if isinstance(found, dict) and key in found else None

@@ -1,0 +1,85 @@
+"""Guard rails: what the installation permits, whatever a stack asks for. Pure.
+
+IAM enforces the same (`template.yaml`); here it is told by its name, before anything is changed. A Delete is never
+refused: what was permitted once can always be taken away.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Final
+
+from handler.changes import AcceptConnection, AdoptConnection, Change, CreateConnection, CreateRoute, ReplaceRoute
+from handler.errors import AccessDenied, PeeringError
+from handler.model import Desired, Observed, Side
+
+OPT_IN: Final = {"vpc-peering:opt-in": "true"}
+"""The tag of VPCs and route tables with which their owner consents, where the installation asks for it."""
+
+
+def forbidden_places(
+    desired: Desired, roles: Mapping[Side, str | None], references: Iterable[Side] = ()
+) -> Iterator[PeeringError]:
+    """Yield which accounts and roles are not permitted, and who asks for what is none of their business.
+
+    `references` are the sides whose external id is a reference: to secrets of the function's account.
+    """
+    yield from forbidden_accounts(desired)
+    guard, stack_account = desired.guard, desired.owner.stack_id.split(":")[4]
+    for side, role_arn in roles.items():
+        account = desired.side(side).end.account
+        if role_arn and not fnmatchcase(role_arn.partition(":role/")[2], guard.role_pattern):
+            yield AccessDenied(
+                f"{side.prefix}RoleArn {role_arn} is not of PeerRoleNamePattern {guard.role_pattern}.",
+                "Give a role of such a name, or have the pattern of the installation changed.",
+            )
+        if guard.organization and not role_arn and account not in {guard.account, ""}:
+            yield AccessDenied(
+                f"Account {account} ({side.prefix}VpcId) is not proven to be of OrganizationId {guard.organization}.",
+                f"Give {side.prefix}RoleArn: the installation can assume roles of that organization only.",
+            )
+    for side in references:
+        if stack_account != guard.account:
+            yield AccessDenied(
+                f"{side.prefix}ExternalId is a reference, which stacks of account {guard.account} alone may use.",
+                "Give the external id itself, by a parameter with NoEcho.",
+            )
+    if stack_account not in {guard.account, *(end.account for end in desired.ends)}:
+        yield AccessDenied(
+            f"The stack is of account {stack_account}, and neither VPC is.",
+            f"Make the stack in {guard.account}, or in the account of one of the VPCs.",
+        )
+
+
+def forbidden_accounts(desired: Desired) -> Iterator[PeeringError]:
+    """Yield which ends lie in accounts that are not permitted; of a stranger's it may not be known yet."""
+    guard = desired.guard
+    for side in Side:
+        account = desired.side(side).end.account
+        if account not in {guard.account, "", *guard.peer_accounts} and "*" not in guard.peer_accounts:
+            yield AccessDenied(
+                f"Account {account} ({side.prefix}VpcId) is not in AllowedPeerAccounts.",
+                "Give another VPC, or have the account added to that parameter of the installation.",
+            )
+
+
+def without_consent(desired: Desired, observed: Observed, changes: Iterable[Change]) -> Iterator[PeeringError]:
+    """Yield which VPCs and route tables the changes need that their owner has not opened to the installation."""
+    if not desired.guard.opt_in:
+        return
+    made = list(changes)
+    joins = any(isinstance(change, CreateConnection | AcceptConnection | AdoptConnection) for change in made)
+    for side, view in observed.sides():
+        vpc = view.vpc
+        if joins and vpc and not vpc.tags.items() >= OPT_IN.items():
+            yield _closed(f"{side.prefix}VpcId {vpc.vpc_id}")
+        routed = {c.route.table_id for c in made if isinstance(c, CreateRoute | ReplaceRoute) and c.side is side}
+        for table in view.tables:
+            if table.table_id in routed and not table.tags.items() >= OPT_IN.items():
+                yield _closed(f"Route table {table.table_id}")
+
+
+def _closed(what: str) -> PeeringError:
+    ((key, value),) = OPT_IN.items()
+    return AccessDenied(
+        f"{what} lacks the tag {key}={value}, which RequireOptIn asks for.", "Have its owner tag it, or leave it out."
+    )

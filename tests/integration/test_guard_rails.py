@@ -1,0 +1,175 @@
+"""What an installation permits, and external ids that a stack gives by reference: through the whole function."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from handler.model import Guard
+from handler.telemetry import logger
+from local.world import Vpc, client
+from tests.harness import EXTERNAL_ID, HUB, Topology, World, operations, writes
+
+ACROSS = pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+NAME = "vpc-peering/external-id/spoke"
+PARAMETER = f"{{{{resolve:ssm-secure:/{NAME}}}}}"
+SECRET = f"{{{{resolve:secretsmanager:{NAME}}}}}"
+OF_JSON = f"{{{{resolve:secretsmanager:{NAME}:SecretString:id}}}}"
+
+
+@pytest.fixture
+def pair(world: World) -> tuple[Vpc, Vpc]:
+    """Make two VPCs."""
+    return world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+
+
+def store(world: World, *, parameter: str | None = None, secret: str | None = None) -> str | None:
+    """Store an external id in the function's account; the ARN of a secret."""
+    if parameter:
+        ssm = client(world.aws.url, "ssm", HUB, "us-east-1")
+        ssm.put_parameter(Name=f"/{NAME}", Value=parameter, Type="SecureString")
+    if secret is None:
+        return None
+    manager = client(world.aws.url, "secretsmanager", HUB, "us-east-1")
+    arn: str = manager.create_secret(Name=NAME, SecretString=secret)["ARN"]
+    return arn
+
+
+# Guard rails
+
+
+@ACROSS
+@pytest.mark.parametrize(
+    ("guard", "rule"),
+    [
+        (Guard(peer_accounts=("999999999999",)), "AllowedPeerAccounts"),
+        (Guard(role_pattern="Other*"), "PeerRoleNamePattern Other*"),
+    ],
+)
+def test_what_is_forbidden_is_told_before_any_call(
+    world: World, pair: tuple[Vpc, Vpc], guard: Guard, rule: str
+) -> None:
+    """The reason names the rule; nothing was asked of any account, and the Delete that follows has nothing to do."""
+    world.guard = guard
+    stack = world.stack()
+
+    with world.counted() as calls:
+        refused = stack.create(world.properties(*pair))
+
+    assert ("FAILED", True) == (refused["Status"], rule in refused["Reason"])
+    assert [] == calls
+    assert "SUCCESS" == stack.delete()["Status"]
+
+
+@ACROSS
+def test_consent_is_told_before_any_write(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """All that lacks the tag is named at once; with the tags it works."""
+    world.guard = Guard(opt_in=True)
+    stack = world.stack()
+    with world.counted() as calls:
+        refused = stack.create(world.properties(*pair))
+
+    named = [each for vpc in pair for each in (vpc.id, *vpc.route_table_ids) if each in refused["Reason"]]
+    assert [each for vpc in pair for each in (vpc.id, *vpc.route_table_ids)] == named
+    assert [] == writes(calls)
+
+    for vpc in pair:
+        world.ec2(vpc).create_tags(
+            Resources=[vpc.id, *vpc.route_table_ids], Tags=[{"Key": "vpc-peering:opt-in", "Value": "true"}]
+        )
+    assert "SUCCESS" == stack.create(world.properties(*pair))["Status"]
+
+
+@ACROSS
+def test_what_was_permitted_can_be_taken_away(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """An installation that becomes stricter keeps no stack from being deleted, and changes nothing that is there."""
+    stack = world.stack()
+    stack.create(world.properties(*pair))
+    world.guard = Guard(peer_accounts=("999999999999",), role_pattern="Other*", opt_in=True)
+    stack.resource = world.resource()
+
+    refused = stack.update(world.properties(*pair, Tags=[{"Key": "Team", "Value": "net"}]))
+    deleted = stack.delete()
+
+    assert ("FAILED", "SUCCESS") == (refused["Status"], deleted["Status"])
+    assert [] == world.live(pair[0])
+
+
+# External ids by reference
+
+
+@ACROSS
+@pytest.mark.parametrize(
+    ("reference", "stored"),
+    [
+        (PARAMETER, {"parameter": EXTERNAL_ID}),
+        (SECRET, {"secret": EXTERNAL_ID}),
+        (OF_JSON, {"secret": json.dumps({"id": EXTERNAL_ID})}),
+        (f"{OF_JSON[:-2]}:AWSCURRENT}}}}", {"secret": json.dumps({"id": EXTERNAL_ID})}),
+    ],
+    ids=["parameter", "secret", "key of a secret", "version of a secret"],
+)
+def test_external_id_by_reference(
+    world: World, pair: tuple[Vpc, Vpc], reference: str, stored: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CloudFormation leaves the reference as it is; the function reads it, and what it reads is written nowhere."""
+    store(world, **stored)
+    log = io.StringIO()
+    (handler,) = logger.handlers
+    monkeypatch.setattr(handler, "stream", log)
+    logger.setLevel("DEBUG")
+
+    created = world.stack().create(world.properties(*pair, PeerExternalId=reference))
+    logger.setLevel("INFO")
+
+    assert "SUCCESS" == created["Status"]
+    assert EXTERNAL_ID not in log.getvalue()
+
+
+@ACROSS
+def test_external_id_by_the_arn_of_a_secret(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """An ARN has colons of its own."""
+    arn = store(world, secret=json.dumps({"id": EXTERNAL_ID}))
+    reference = f"{{{{resolve:secretsmanager:{arn}:SecretString:id}}}}"
+
+    assert "SUCCESS" == world.stack().create(world.properties(*pair, PeerExternalId=reference))["Status"]
+
+
+@ACROSS
+@pytest.mark.parametrize(
+    ("reference", "stored", "expected"),
+    [
+        (PARAMETER, {}, f"ParameterNotFound: Parameter /{NAME} not found"),
+        (SECRET, {}, "ResourceNotFoundException"),
+        (OF_JSON, {"secret": EXTERNAL_ID}, f"PeerExternalId {OF_JSON} leads to a value that is no external id."),
+        (OF_JSON, {"secret": "{}"}, "leads to a value that is no external id."),
+        (PARAMETER, {"parameter": "what nobody can send"}, "leads to a value that is no external id."),
+    ],
+)
+def test_reference_that_leads_nowhere(
+    world: World, pair: tuple[Vpc, Vpc], reference: str, stored: dict[str, str], expected: str
+) -> None:
+    """The reason says which reference, and nothing of what it leads to; no role was tried."""
+    store(world, **stored)
+
+    with world.counted() as calls:
+        refused = world.stack().create(world.properties(*pair, PeerExternalId=reference))
+
+    assert ("FAILED", True) == (refused["Status"], expected in refused["Reason"])
+    assert [] == operations(calls, "AssumeRole")
+    assert not any(value in refused["Reason"] for value in stored.values() if len(value) > len("{}"))
+
+
+@ACROSS
+def test_reference_of_a_stack_of_another_account(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """No other account can have the function use an external id that it does not know itself."""
+    store(world, parameter=EXTERNAL_ID)
+    stack = world.stack()
+    foreign: dict[str, Any] = {"StackId": f"arn:aws:cloudformation:us-east-1:{pair[1].account}:stack/theirs/1"}
+
+    with world.counted() as calls:
+        refused = stack.send("Create", world.properties(*pair, PeerExternalId=PARAMETER), **foreign)
+
+    assert f"which stacks of account {HUB} alone may use" in refused["Reason"]
+    assert [] == calls
