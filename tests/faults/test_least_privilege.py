@@ -24,8 +24,8 @@ ROOT = Path(__file__).parents[2]
 ROLE = "VpcPeeringAccess"
 INSTALLATION = "installation"
 DENIED = {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"}
-RUNTIME = {"Log", "Trace"}
-"""Statements that Lambda itself needs, before and after the function's own code."""
+RUNTIME = {"Log", "Trace", "SendFailedEvents", "EncryptFailedEvents"}
+"""Statements that Lambda itself needs, before and after the function's own code: no call of that shows their use."""
 
 Template = dict[str, Any]
 
@@ -54,9 +54,13 @@ def install(here: InProcess, scene: Scene, **more: str) -> None:
     template = read("template.yaml")
     template.pop("Transform")
     kept = {name: template["Resources"][name] for name in ("PeeringFunctionRole", "AdoptionPolicy")}
-    table, logs = f"arn:aws:dynamodb:us-east-1:{HUB}:table/{TABLE}", f"arn:aws:logs:us-east-1:{HUB}:log-group:any"
+    made = {
+        "Remember": f"arn:aws:dynamodb:us-east-1:{HUB}:table/{TABLE}",
+        "Log": f"arn:aws:logs:us-east-1:{HUB}:log-group:any",
+        "SendFailedEvents": f"arn:aws:sqs:us-east-1:{HUB}:any",
+    }
     for statement in kept["PeeringFunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
-        statement["Resource"] = {"Remember": table, "Log": logs}.get(statement["Sid"], statement["Resource"])
+        statement["Resource"] = made.get(statement["Sid"], statement["Resource"])
     deploy({**template, "Resources": kept, "Outputs": {}}, HUB, InstallationName=INSTALLATION, AllowAdoption="true")
     requester = scene.topology.account
     for account in scene.world.roles:

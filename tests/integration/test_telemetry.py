@@ -321,14 +321,14 @@ def test_event_that_is_none_tells_no_secret(world: World) -> None:
 
 
 def test_metric_set(world: World, pair: tuple[Vpc, Vpc], telemetry: Telemetry) -> None:
-    """CloudWatch finds the documented names, with units, under the service and the type of the request."""
+    """CloudWatch finds the documented names, with units, under the service, and there by the type of the request."""
     world.stack().create(world.properties(*pair))
 
     (written,) = telemetry.metric_sets()
 
     (declared,) = written["_aws"]["CloudWatchMetrics"]
     assert "VpcPeering" == declared["Namespace"]
-    assert [{"request_type", "service"}] == [set(dimensions) for dimensions in declared["Dimensions"]]
+    assert [{"request_type", "service"}, {"service"}] == [set(dimensions) for dimensions in declared["Dimensions"]]
     assert ("Create", "vpc-peering") == (written["request_type"], written["service"])
     assert {**dict.fromkeys(COUNTS, "Count"), "Duration": "Seconds"} == {
         metric["Name"]: metric["Unit"] for metric in declared["Metrics"]

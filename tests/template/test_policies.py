@@ -34,6 +34,7 @@ RUNTIME = {
     ("dynamodb:PutItem", "Registry.Arn"),
     ("xray:PutTelemetryRecords", ANY),
     ("xray:PutTraceSegments", ANY),
+    ("sqs:SendMessage", "FailedEvents.Arn"),
 }
 
 FUNCTION_ROLE = ("template.yaml", "PeeringFunctionRole")
