@@ -51,8 +51,9 @@ build: .venv/ready .tools/sam/ready ## sam build, for Lambda's python3.13 on arm
 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
-docs: .venv/ready ## renew docs/reference.md and docs/security.md from the code and the templates
+docs: .venv/ready ## renew what is generated in docs/ from the code and the templates
 	@PYTHONPATH=src $(PY) -m local.reference > docs/reference.md
+	@PYTHONPATH=src $(PY) -m local.failures > docs/failures.md
 	@$(PY) -m local.permissions > docs/security.md
 
 lock: .venv/ready ## renew the locks from pyproject.toml

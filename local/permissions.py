@@ -41,6 +41,8 @@ WHY: Final = {
     "Remember": "The registry's items, one a resource.",
     "Log": "The function's own log group.",
     "Trace": "Lambda's active tracing. X-Ray knows no resources.",
+    "SendFailedEvents": "Lambda puts events that no attempt could serve into their queue, as this role.",
+    "EncryptFailedEvents": "The same, where the queue is encrypted with a key of one's own.",
 }
 
 Template = dict[str, Any]

@@ -101,6 +101,7 @@ def measure(  # noqa: PLR0913  # as many as there are metrics
     """Write the one metric set of a request: what came of it, how long it took, what it changed."""
     made = list(changes)
     metrics.add_dimension("request_type", request_type)
+    metrics.add_dimensions(service=metrics.service)  # the requests of all types, which the alarms watch
     metrics.add_metric("Succeeded", MetricUnit.Count, status == "SUCCESS")
     metrics.add_metric("Failed", MetricUnit.Count, status == "FAILED")
     metrics.add_metric("Undelivered", MetricUnit.Count, undelivered)

@@ -26,8 +26,8 @@ INSTALLATION = "installation"
 DENIED = {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"}
 PEER = ("RoleArn", "ExternalId", "Routes", "Tags", "AllowDnsResolutionFromRemoteVpc")
 PENDING = {"AutoAccept": "false", **dict.fromkeys(f"Peer{name}" for name in PEER)}
-RUNTIME = {"Log", "Trace"}
-"""Statements that Lambda itself needs, before and after the function's own code."""
+RUNTIME = {"Log", "Trace", "SendFailedEvents", "EncryptFailedEvents"}
+"""Statements that Lambda itself needs, before and after the function's own code: no call of that shows their use."""
 
 Template = dict[str, Any]
 
@@ -56,9 +56,13 @@ def install(here: InProcess, scene: Scene, function: Mapping[str, str] | None = 
     template = read("template.yaml")
     template.pop("Transform")
     kept = {name: template["Resources"][name] for name in ("PeeringFunctionRole", "AdoptionPolicy")}
-    table, logs = f"arn:aws:dynamodb:us-east-1:{HUB}:table/{TABLE}", f"arn:aws:logs:us-east-1:{HUB}:log-group:any"
+    made = {
+        "Remember": f"arn:aws:dynamodb:us-east-1:{HUB}:table/{TABLE}",
+        "Log": f"arn:aws:logs:us-east-1:{HUB}:log-group:any",
+        "SendFailedEvents": f"arn:aws:sqs:us-east-1:{HUB}:any",
+    }
     for statement in kept["PeeringFunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
-        statement["Resource"] = {"Remember": table, "Log": logs}.get(statement["Sid"], statement["Resource"])
+        statement["Resource"] = made.get(statement["Sid"], statement["Resource"])
     parameters = {"InstallationName": INSTALLATION, "AllowAdoption": "true", **(function or {})}
     deploy({**template, "Resources": kept, "Outputs": {}}, HUB, **parameters)
     requester = scene.topology.account

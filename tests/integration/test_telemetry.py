@@ -1,5 +1,6 @@
 import io
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from handler.lifecycle import Lifecycle, Run
 from handler.request import Request
 from handler.response import Undelivered
 from handler.telemetry import logger
+from local.embedded import ROOT
 from local.strict import Fault
 from local.world import Vpc
 from tests.harness import EXTERNAL_ID, HUB, Stack, World, operations, writes
@@ -147,6 +149,30 @@ def test_lines_of_a_failure(world: World, pair: tuple[Vpc, Vpc], telemetry: Tele
     assert failed["Reason"] == error["message"]
     assert failed["PhysicalResourceId"] == error["connection_id"]
     assert "exception" not in error
+
+
+def test_dashboard_finds_a_failure(world: World, pair: tuple[Vpc, Vpc], telemetry: Telemetry) -> None:
+    """Its query names fields of the log, and the failure of a request is one row of it."""
+    query = re.search(r'"query": "(.+?)"', (ROOT / "template.yaml").read_text(encoding="utf-8"))
+    assert query
+    _, fields, condition, *_ = query[1].split(" | ")
+    wanted = dict(re.findall(r"([\w.]+) = '(\w+)'", condition))
+    world.aws.faults.append(Fault("AcceptVpcPeeringConnection", code="UnauthorizedOperation", status=403))
+
+    failed = world.stack().create(world.properties(*pair))
+
+    (row,) = (line for line in map(flat, telemetry.lines()) if wanted.items() <= line.items())
+    assert failed["Reason"] == row["response.Reason"]
+    shown = fields.removeprefix("fields ").split(", ")
+    assert [] == [name for name in shown if name not in row and not name.startswith("@")]
+
+
+def flat(line: Line, prefix: str = "") -> Line:
+    """Return a line as CloudWatch Logs Insights finds its fields."""
+    found: Line = {}
+    for name, value in line.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return found
 
 
 def test_lines_of_an_unforeseen_exception(world: World, monkeypatch: pytest.MonkeyPatch, telemetry: Telemetry) -> None:
@@ -321,14 +347,14 @@ def test_event_that_is_none_tells_no_secret(world: World) -> None:
 
 
 def test_metric_set(world: World, pair: tuple[Vpc, Vpc], telemetry: Telemetry) -> None:
-    """CloudWatch finds the documented names, with units, under the service and the type of the request."""
+    """CloudWatch finds the documented names, with units, under the service, and there by the type of the request."""
     world.stack().create(world.properties(*pair))
 
     (written,) = telemetry.metric_sets()
 
     (declared,) = written["_aws"]["CloudWatchMetrics"]
     assert "VpcPeering" == declared["Namespace"]
-    assert [{"request_type", "service"}] == [set(dimensions) for dimensions in declared["Dimensions"]]
+    assert [{"request_type", "service"}, {"service"}] == [set(dimensions) for dimensions in declared["Dimensions"]]
     assert ("Create", "vpc-peering") == (written["request_type"], written["service"])
     assert {**dict.fromkeys(COUNTS, "Count"), "Duration": "Seconds"} == {
         metric["Name"]: metric["Unit"] for metric in declared["Metrics"]

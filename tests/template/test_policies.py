@@ -37,6 +37,7 @@ RUNTIME = {
     ("dynamodb:PutItem", "Registry.Arn"),
     ("xray:PutTelemetryRecords", ANY),
     ("xray:PutTraceSegments", ANY),
+    ("sqs:SendMessage", "FailedEvents.Arn"),
 }
 
 FUNCTION_ROLE = ("template.yaml", "PeeringFunctionRole")

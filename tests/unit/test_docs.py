@@ -19,7 +19,7 @@ from handler.plan import Plan
 from handler.progress import attributes
 from handler.properties import Home, Properties, Routes, SoughtTag, Tag
 from handler.reconcile import Outcome
-from local import permissions, reference
+from local import failures, permissions, reference
 from local.reference import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -77,7 +77,7 @@ def _as_sent(value: object) -> object:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-@pytest.mark.parametrize("module", [reference, permissions], ids=["reference", "security"])
+@pytest.mark.parametrize("module", [reference, permissions, failures], ids=["reference", "security", "failures"])
 def test_what_is_generated_is_up_to_date(module: ModuleType) -> None:
     """A document that lags behind the code misleads whoever writes a stack, or allows one."""
     assert module.DOCUMENT.read_text(encoding="utf-8") == module.document(), reference.COMMAND
@@ -115,6 +115,13 @@ def test_the_readme_names_all_that_is_public() -> None:
 def test_every_failure_says_what_it_means() -> None:
     """The reference takes the meaning of a failure from its docstring."""
     assert [] == [failure.code for failure in PeeringError.__subclasses__() if not failure.__doc__]
+
+
+def test_no_failure_is_left_out() -> None:
+    """A reason that the page does not know leaves whoever searches for it alone."""
+    made = re.compile(rf"(?<!class )\b({'|'.join(failures.CLASSES)})\((?!PeeringError\))")
+    source = "".join(path.read_text(encoding="utf-8") for path in failures.SOURCE.glob("*.py"))
+    assert len(made.findall(source)) == len([*failures.calls()])
 
 
 @pytest.mark.parametrize("name", _names(Properties))
