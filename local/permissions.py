@@ -43,6 +43,7 @@ WHY: Final = {
     "Trace": "Lambda's active tracing. X-Ray knows no resources.",
     "SendFailedEvents": "Lambda puts events that no attempt could serve into their queue, as this role.",
     "EncryptFailedEvents": "The same, where the queue is encrypted with a key of one's own.",
+    "DecryptRegistryAndEnvironment": "DynamoDB and Lambda use that key in the name of the function's role.",
 }
 
 Template = dict[str, Any]

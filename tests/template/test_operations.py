@@ -170,18 +170,30 @@ def test_failed_events_are_kept_and_encrypted(template: Template) -> None:
     } == template["Resources"]["FailedEvents"]["Properties"]
 
 
-def test_the_key_is_used_for_the_queue_only(template: Template) -> None:
-    """SQS uses the key as the function's role; the log service has its own permission in the key's policy."""
-    policy = template["Resources"]["FailedEventsKeyPolicy"]
-    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+def test_the_key_is_used_through_services_only(template: Template) -> None:
+    """They use it as the function's role, which itself cannot; the log service's permission is in the key's policy."""
+    policy = template["Resources"]["KeyPolicy"]
     assert "Encrypts" == policy["Condition"]
-    assert {
-        "Sid": "EncryptFailedEvents",
-        "Effect": "Allow",
-        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-        "Resource": {"Ref": "KmsKeyArn"},
-        "Condition": {"StringLike": {"kms:ViaService": {"Fn::Sub": "sqs.${AWS::Region}.amazonaws.com*"}}},
-    } == statement
+    via = {
+        service: {"Fn::Sub": service + ".${AWS::Region}.amazonaws.com*"} for service in ("sqs", "dynamodb", "lambda")
+    }
+    assert [
+        (["kms:Decrypt", "kms:GenerateDataKey"], {"Ref": "KmsKeyArn"}, via["sqs"]),
+        ("kms:Decrypt", {"Ref": "KmsKeyArn"}, [via["dynamodb"], via["lambda"]]),
+    ] == [
+        (each["Action"], each["Resource"], each["Condition"]["StringLike"]["kms:ViaService"])
+        for each in policy["Properties"]["PolicyDocument"]["Statement"]
+    ]
+    assert {"Allow"} == {each["Effect"] for each in policy["Properties"]["PolicyDocument"]["Statement"]}
+
+
+def test_all_that_is_kept_is_encrypted_with_the_key(template: Template) -> None:
+    """Who asks for a key of their own asks for it everywhere."""
+    key = {"Fn::If": ["Encrypts", {"Ref": "KmsKeyArn"}, {"Ref": "AWS::NoValue"}]}
+    kept = {name: each.get("Properties", {}) for name, each in template["Resources"].items()}
+    assert key == kept["PeeringFunction"]["KmsKeyArn"]
+    assert key == kept["PeeringFunctionLogGroup"]["KmsKeyId"]
+    assert {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": key} == kept["Registry"]["SSESpecification"]
 
 
 @pytest.mark.parametrize(("parameter", "condition"), OPTIONAL.items())
