@@ -18,7 +18,9 @@ import trustme
 from handler.cfn import PeeringResource
 from handler.clock import Clock
 from handler.lifecycle import Lifecycle
-from handler.model import Guard
+from handler.maintenance import Maintenance
+from handler.model import Guard, Mode
+from handler.outbox import Outbox
 from handler.registry import MemoryStore, Registry, Store
 from handler.sessions import Sessions
 from local.strict import Call, StrictAws
@@ -28,6 +30,7 @@ HUB, ACCOUNT, PEER_ACCOUNT = "111111111111", "333333333333", "222222222222"
 """The function's account; the requester's where it is another; the accepter's where it is another."""
 
 SERVICE_TOKEN = f"arn:aws:lambda:us-east-1:{HUB}:function:vpc-peering"
+INSTALLATION = "installation"
 EXTERNAL_ID = "integration-external-id"
 READS = ("Describe", "AssumeRole", "Get")
 
@@ -156,6 +159,7 @@ class World:
     time: VirtualTime
     store: Store = field(default_factory=MemoryStore)
     guard: Guard = field(default_factory=Guard)
+    maintained: bool = False
     count: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
@@ -193,7 +197,16 @@ class World:
     def resource(self, store: Store | None = None) -> PeeringResource:
         """Start a fresh sandbox of the function; without a store of its own it has that of all others."""
         registry = Registry(store or self.store, self.time.clock)
-        return PeeringResource(Lifecycle(sessions(), "installation", self.guard), registry)
+        return PeeringResource(Lifecycle(sessions(), INSTALLATION, self.guard, maintained=self.maintained), registry)
+
+    def maintenance(self, mode: Mode = Mode.REPAIR) -> Maintenance:
+        """Start a fresh sandbox of the function for maintenance, with a queue and a topic."""
+        sqs, sns = (client(self.aws.url, service, HUB, "us-east-1") for service in ("sqs", "sns"))
+        queue = sqs.create_queue(QueueName="maintenance.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+        topic = sns.create_topic(Name="findings")["TopicArn"]
+        lifecycle = Lifecycle(sessions(), INSTALLATION, self.guard, maintained=True)
+        outbox = Outbox(botocore.session.get_session(), queue, topic)
+        return Maintenance(lifecycle, Registry(self.store, self.time.clock), outbox, mode)
 
     def peer(self, vpc: Vpc, peer: Vpc, *, accept: bool = True, **more: Any) -> str:  # noqa: ANN401  # of EC2's call
         """Peer two VPCs by hand, as somebody who is not us, and return the id of the connection."""

@@ -20,6 +20,8 @@ class Call:
     """HTTP status; 0: the reply was lost on purpose."""
     error: str | None
     """AWS error code."""
+    agent: str = ""
+    """Who called, by the client's own account."""
 
     def as_json(self) -> dict[str, Any]:
         """Members by name, for the administration side."""

@@ -148,7 +148,8 @@ class Gateway:
             lost = fault is not None and fault.effect == "lost"
             ended = self.state.clock()
             call = (number, started, ended, caller.service, operation, account, caller.region, params)
-            self.calls.append(Call(*call, 0 if lost else reply.status, reply.error))
+            agent = request.headers.get("User-Agent", "")
+            self.calls.append(Call(*call, 0 if lost else reply.status, reply.error, agent))
             for watch in self.watchers:
                 watch(self.calls[-1])
         if lost:

@@ -3,6 +3,7 @@
 botocore's own retries are over within 0.2 s of throttling, and do not know how long Lambda will wait.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from typing import Any, Final
@@ -27,12 +28,15 @@ from handler.errors import (
 from handler.parallel import WORKERS
 from handler.telemetry import logger
 
+MARK: Final = f"custom-vpc-peering/({os.environ.get('MANAGED_BY', 'vpc-peering')})"
+"""What CloudTrail tells our calls from those of others by, in the user agent."""
+
 CONFIG: Final = Config(
     retries={"total_max_attempts": 1, "mode": "standard"},
     connect_timeout=3,
     read_timeout=10,
     max_pool_connections=WORKERS,
-    user_agent_extra="custom-vpc-peering",
+    user_agent_extra=MARK,
 )
 """No retries by botocore: `call` repeats, since it knows the deadline. A call that hangs ends in the margin."""
 

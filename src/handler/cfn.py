@@ -29,6 +29,8 @@ MARGIN_SECONDS: Final = 15.0
 class LambdaContext(Protocol):
     """What is used of Lambda's context."""
 
+    invoked_function_arn: str
+
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until Lambda ends the invocation."""
 

@@ -1,10 +1,12 @@
 """The only calls to EC2: one account, in one Region, for one side of the peering."""
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import WaiterError
 from botocore.paginate import Paginator, PaginatorModel
@@ -38,24 +40,45 @@ from handler.routes import conflict
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
+T = TypeVar("T")
+
 FILTER_VALUES: Final = 200
 """Values that EC2 takes in the filters of one call."""
 
 WAITERS: Final = WaiterModel(json.loads(Path(__file__).with_name("waiters.json").read_text(encoding="utf-8")))
 
 
+class Reads:
+    """What several resources look at together: one call for all their VPCs, of each kind, account and Region."""
+
+    def __init__(self, vpc_ids: Collection[str]) -> None:
+        self.vpc_ids = frozenset(vpc_ids)
+        self._kept: dict[Any, Any] = {}
+        self._locks: defaultdict[Any, Lock] = defaultdict(Lock)
+
+    def once(self, name: Any, read: Callable[[], T]) -> T:  # noqa: ANN401  # whatever names the reading
+        """Return what was read under a name, by whoever came first."""
+        with self._locks[name]:
+            if name not in self._kept:
+                self._kept[name] = read()
+            found: T = self._kept[name]
+            return found
+
+
 class Ec2:
     """EC2 as one side sees it. Every call is repeated until the deadline, and every failure explained."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # what a side is reached with
         self,
         client: "EC2Client",
         paginators: PaginatorModel,
         place: Place,
         deadline: Deadline,
         quotas: Callable[[], Any],
+        reads: "Reads | None" = None,
     ) -> None:
         self._client = client
+        self._reads = reads
         self._paginators = paginators
         self._place = place
         self._deadline = deadline
@@ -63,7 +86,7 @@ class Ec2:
 
     def until(self, deadline: Deadline) -> "Ec2":
         """Return the same with another deadline."""
-        return Ec2(self._client, self._paginators, self._place, deadline, self._quotas)
+        return Ec2(self._client, self._paginators, self._place, deadline, self._quotas, self._reads)
 
     def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401  # EC2's shapes
         return call(self._client, operation, self._place, self._deadline, **parameters)
@@ -80,9 +103,17 @@ class Ec2:
         pages = paginator.paginate(Filters=[{"Name": key, "Values": list(values)} for key, values in filters.items()])
         return pages.build_full_result()[shape]  # type: ignore[no-any-return]
 
+    def _of_vpc(self, operation: str, shape: str, vpc_id: str) -> list[dict[str, Any]]:
+        """Describe what belongs to a VPC, or to all that are looked at together."""
+        if self._reads is None or vpc_id not in self._reads.vpc_ids:
+            return self._all(operation, shape, {"vpc-id": [vpc_id]})
+        among = partial(self._all, operation, shape, {"vpc-id": self._reads.vpc_ids})
+        found = self._reads.once((self._place, operation), among)
+        return [each for each in found if each["VpcId"] == vpc_id]
+
     def vpc(self, vpc_id: str) -> Vpc | None:
         """Return a VPC, or None where it is not in this account and Region."""
-        found = self._all("vpcs", "Vpcs", {"vpc-id": [vpc_id]})
+        found = self._of_vpc("vpcs", "Vpcs", vpc_id)
         return shapes.vpc(found[0]) if found else None
 
     def vpcs_tagged(self, query: Query) -> tuple[Vpc, ...]:
@@ -100,7 +131,7 @@ class Ec2:
 
     def subnets(self, vpc_id: str) -> tuple[Subnet, ...]:
         """Return all subnets of a VPC."""
-        return tuple(map(shapes.subnet, self._all("subnets", "Subnets", {"vpc-id": [vpc_id]})))
+        return tuple(map(shapes.subnet, self._of_vpc("subnets", "Subnets", vpc_id)))
 
     def prefix_lists(self, prefix_list_ids: Collection[str]) -> tuple[PrefixList, ...]:
         """Return those of some prefix lists that this account and Region know."""
@@ -109,11 +140,16 @@ class Ec2:
 
     def route_tables(self, vpc_id: str) -> tuple[RouteTable, ...]:
         """Return all route tables of a VPC, with all their routes."""
-        return tuple(map(shapes.route_table, self._all("route_tables", "RouteTables", {"vpc-id": [vpc_id]})))
+        return tuple(map(shapes.route_table, self._of_vpc("route_tables", "RouteTables", vpc_id)))
 
     def connections_between(self, vpc_ids: Collection[str]) -> tuple[Connection, ...]:
         """Return the connections between two VPCs in both directions, those that have ended too."""
-        return self._connections({"requester-vpc-info.vpc-id": vpc_ids, "accepter-vpc-info.vpc-id": vpc_ids})
+        roles = ("requester", "accepter")
+        if self._reads is None or not self._reads.vpc_ids >= set(vpc_ids):
+            return self._connections({f"{role}-vpc-info.vpc-id": vpc_ids for role in roles})
+        among = {f"{role}-vpc-info.vpc-id": self._reads.vpc_ids for role in roles}
+        found = self._reads.once((self._place, "connections"), partial(self._connections, among))
+        return tuple(c for c in found if {c.requester.vpc_id, c.accepter.vpc_id} <= set(vpc_ids))
 
     def connections_of(self, vpc_id: str) -> tuple[Connection, ...]:
         """Return all connections of a VPC, with whomever."""

@@ -1,4 +1,4 @@
-"""The only calls to Parameter Store and Secrets Manager: external ids that a stack gives by reference.
+"""The only calls to Parameter Store and Secrets Manager: external ids by reference, and those that maintenance needs.
 
 CloudFormation resolves no secure dynamic reference in a custom resource ("Dynamic references for secure values, such as
 ssm-secure and secretsmanager, are not currently supported in custom resources"; cloudformation-coverage-roadmap #341):
@@ -13,7 +13,7 @@ import botocore.session
 
 from handler.calls import CONFIG, Place, call
 from handler.clock import Deadline
-from handler.errors import InvalidRequest
+from handler.errors import InvalidRequest, PeeringError
 from handler.telemetry import conceal
 from handler.values import EXTERNAL_ID, REFERENCE
 
@@ -44,7 +44,37 @@ def resolved(session: botocore.session.Session, given: str, place: Place, deadli
     return value
 
 
-def _parameter(session: botocore.session.Session, name: str, place: Place, deadline: Deadline) -> str | None:
+def remember(session: botocore.session.Session, name: str, external_id: str, place: Place, deadline: Deadline) -> None:
+    """Keep the external id that has just opened a role, for maintenance, where CloudFormation sends none.
+
+    Raises:
+        PeeringError: Parameter Store cannot be used.
+
+    """
+    if recalled(session, name, place, deadline) != external_id:
+        client = session.create_client("ssm", config=CONFIG)
+        parameter = {"Name": name, "Value": external_id, "Type": "SecureString", "Overwrite": True}
+        call(client, "put_parameter", Place(place.prefix, "", place.region), deadline, **parameter)
+
+
+def recalled(session: botocore.session.Session, name: str, place: Place, deadline: Deadline) -> str | None:
+    """Return the external id that opened a role last, or None where none did.
+
+    Raises:
+        PeeringError: Parameter Store cannot be used.
+
+    """
+    try:
+        value = _parameter(session, name, Place(place.prefix, "", place.region), deadline)
+    except PeeringError as failure:
+        if failure.ec2_code != "parameternotfound":
+            raise
+        return None
+    conceal(value)
+    return value
+
+
+def _parameter(session: botocore.session.Session, name: str, place: Place, deadline: Deadline) -> str:
     client = session.create_client("ssm", config=CONFIG)
     answer = call(client, "get_parameter", place, deadline, Name=name, WithDecryption=True)
     value: str = answer["Parameter"]["Value"]

@@ -5,6 +5,7 @@ So the newest by the time of its sending is the one to be served (the fence), by
 answer that was given stands (the replay), and what comes too late does nothing.
 """
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
@@ -15,6 +16,7 @@ from pydantic.alias_generators import to_pascal
 from handler.errors import ResourceConflict
 from handler.model import RouteKey, RouteRecord, Side
 from handler.request import Request
+from handler.values import REFERENCE
 
 LEASE_SECONDS: Final = 60
 """Life of a lease. The holder renews it before a call; a call ends after 13 s at most, so none outlives its lease."""
@@ -25,8 +27,8 @@ HISTORY: Final = 20
 KEPT_SECONDS: Final = 7 * 24 * 3600
 """For so long a resource that was deleted is remembered, so that a late Create finds out."""
 
-NOT_KEPT: Final = frozenset({"ServiceToken", "ExternalId", "PeerExternalId"})
-"""Properties that the desired state does without: the registry holds no secret."""
+EXTERNAL_IDS: Final = frozenset({"ExternalId", "PeerExternalId"})
+"""Properties that the desired state does without, unless they are references: the registry holds no secret."""
 
 Answer = dict[str, Any]
 """A response to CloudFormation."""
@@ -85,6 +87,10 @@ class Item(_Stored):
     """The requester's and the accepter's VPC of each living connection: a query may have found them."""
     routes: dict[str, dict[str, list[str]]] = {}
     """The record of routes, see `packed`."""
+    places: tuple[str, ...] = ()
+    """Account and Region of the requester's and of the accepter's side, `111111111111/eu-west-1`."""
+    findings: tuple[str, ...] = ()
+    """What maintenance found last, so that nobody is told the same again."""
     recorded_at: int | None = None
     """When (seconds since 1970) a route was recorded last."""
     expires_at: int | None = None
@@ -98,6 +104,30 @@ class Item(_Stored):
     def newest(self) -> str | None:
         """The id of the request that is to be served."""
         return self.requests[-1].request_id if self.requests else None
+
+    def rests(self, now: float) -> bool:
+        """Tell whether the resource is as its stack asked for it, and nobody works on it."""
+        answer = self.requests[-1].answer if self.requests else None
+        succeeded = answer is not None and answer["Status"] == "SUCCESS"
+        free = self.lease is None or self.lease.until <= now
+        return succeeded and free and self.properties is not None and bool(self.living)
+
+    @property
+    def names(self) -> list[str]:
+        """What may change the resource when it changes: its connections, VPCs and tables.
+
+        A table or a subnet that a selector may choose by its tags has a name that nobody knows before: then the place
+        of its side stands for all that lie there.
+        """
+        tables = (place.split(" ")[1] for places in self.routes.values() for place in places)
+        vpcs = (vpc_id for connection_id in self.living for vpc_id in self.vpc_ids.get(connection_id, ()))
+        rules = ((self.properties or {}).get(name) or {} for name in ("Routes", "PeerRoutes"))
+        open_places = (
+            place
+            for place, rule in zip(self.places, rules, strict=False)
+            if rule.keys() & {"SubnetIds", "SubnetTags", "RouteTableTags"}
+        )
+        return sorted({*self.living, *vpcs, *tables, *open_places} - {""})
 
 
 def admitted(item: Item, claim: Claim, now: float) -> Item:
@@ -166,6 +196,25 @@ def held(item: Item, claim: Claim, now: float, records: Collection[RouteRecord])
     return item.model_copy(update={"lease": _lease(claim, now), "routes": packed(records)})
 
 
+def watched(item: Item, claim: Claim, now: float) -> Item:
+    """Return the item with the lease of a maintenance run, which any request of CloudFormation ends.
+
+    Raises:
+        Superseded: the resource does not rest.
+
+    """
+    if claim.request.request_id != item.newest or not item.rests(now):
+        raise _superseded(item)
+    return item.model_copy(update={"lease": _lease(claim, now)})
+
+
+def released(item: Item, claim: Claim, records: Collection[RouteRecord], findings: tuple[str, ...]) -> Item:
+    """Return the item without the lease of a maintenance run, with what that has made and found."""
+    if item.lease is None or item.lease.holder != claim.holder:
+        return item
+    return item.model_copy(update={"lease": None, "routes": packed(records), "findings": findings})
+
+
 def answered(  # noqa: PLR0913, PLR0917  # what an answer is made of
     item: Item, claim: Claim, now: float, answer: Answer, records: Collection[RouteRecord], release: bool = True
 ) -> Item:
@@ -208,7 +257,15 @@ def _concluded(item: Item, request: Request, answer: Answer, now: float) -> Item
         update: dict[str, Any] = {
             "living": _with(item.living, physical_id),
             "vpc_ids": {**item.vpc_ids, physical_id: (data.get("RequesterVpcId", ""), data.get("AccepterVpcId", ""))},
-            "properties": {name: value for name, value in given.items() if name not in NOT_KEPT},
+            "properties": {
+                name: value
+                for name, value in given.items()
+                if name not in EXTERNAL_IDS or re.fullmatch(REFERENCE, str(value))
+            },
+            "places": tuple(
+                f"{data.get(f'{side.title()}OwnerId', '')}/{data.get(f'{side.title()}Region', '')}" for side in Side
+            ),
+            "findings": (),
         }
         return item.model_copy(update=update)
     # An id that is no connection's stands for all that carries the owner tags.

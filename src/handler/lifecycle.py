@@ -6,14 +6,14 @@ from typing import Final
 
 from handler.clock import Deadline
 from handler.desire import desire
-from handler.ec2 import Ec2
+from handler.ec2 import Ec2, Reads
 from handler.errors import AccessDenied, InvalidRequest, PeeringError, several
 from handler.find import find
 from handler.guard import forbidden_places
 from handler.item import Superseded
 from handler.model import REPLACES, Desired, Guard, Owner, Side
 from handler.observe import Sides
-from handler.parallel import run
+from handler.parallel import run as parallel
 from handler.parsing import parse, salvage
 from handler.progress import Progress
 from handler.properties import Home, Properties
@@ -27,6 +27,10 @@ UNDO_SECONDS: Final = 60.0
 """Of the time of an Update, what is kept for taking a failed replacement back; at most a quarter of it."""
 
 
+REMEMBERED_WITHIN: Final = 5.0
+"""Seconds that may go into what only maintenance needs."""
+
+
 @dataclass(frozen=True)
 class Run:
     """One invocation: the time that it has, what becomes of its request, and its hold on the resource."""
@@ -34,10 +38,14 @@ class Run:
     deadline: Deadline
     progress: Progress
     tenure: Tenure
+    upkeep: bool = False
+    """Whether it is maintenance, which CloudFormation sends no external ids for."""
+    reads: Reads | None = None
+    """What is looked at together with other resources; then nothing can be changed."""
 
     def reconciler(self, sides: Sides) -> Reconciler:
         """Return what acts on some sides."""
-        return Reconciler(sides, self.tenure, self.deadline, self.progress)
+        return Reconciler(sides, self.tenure, self.deadline, self.progress, self.upkeep)
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,8 @@ class Lifecycle:
     sessions: Sessions
     managed_by: str
     guard: Guard
+    maintained: bool = False
+    """Whether there is maintenance, which has to know the external ids of roles."""
 
     def serve(self, request: Request, run: Run) -> None:
         """Serve a request. What is reached is written into the run's progress.
@@ -55,23 +65,63 @@ class Lifecycle:
             PeeringError: what the FAILED response shall say.
 
         """
-        _, partition, _, region, *_ = request.stack_id.split(":")
-        home = Home(request.account, region, partition, self.sessions.regions(partition))
-        owner = Owner(request.stack_id, request.logical_resource_id, self.managed_by)
+        home, owner = self._origin(request)
         if request.request_type == "Delete":
             self._delete(request, home, owner, run)
         else:
             self._create_or_update(request, home, owner, run)
 
-    def _create_or_update(self, request: Request, home: Home, owner: Owner, run: Run) -> None:
+    def upkeep(self, request: Request, run: Run, *, repair: bool) -> tuple[Desired, Outcome]:
+        """Look at a resource as its stack asked for it last, and `repair` what is not so; the plan is the whole one.
+
+        Raises:
+            PeeringError: what is there cannot be read, or not be repaired.
+
+        """
+        home, owner = self._origin(request)
         properties = parse(request.resource_properties, home)
+        asked = self._permitted(properties, home, owner)
+        asked = replace(asked, connection_id=request.connection_id, wait_for_acceptance=False)
+        sides, desired = self._reach(properties, replace(asked, previous=asked), run)
+        reconciler = run.reconciler(sides)
+        return desired, reconciler.keep(desired) if repair else reconciler.look(desired)
+
+    def planned(self, request: Request, run: Run) -> Outcome:
+        """Return what a Create or an Update would find and change.
+
+        Raises:
+            PeeringError: the properties cannot work, or what is there cannot be read.
+
+        """
+        home, owner = self._origin(request)
+        properties = parse(request.resource_properties, home)
+        desired = self._permitted(properties, home, owner)
+        if request.request_type == "Update":
+            previous = desire(salvage(request.old_resource_properties, home), home, owner)
+            desired = replace(desired, previous=previous, connection_id=request.connection_id)
+        sides, desired = self._reach(properties, desired, run)
+        return run.reconciler(sides).look(desired)
+
+    def _origin(self, request: Request) -> tuple[Home, Owner]:
+        _, partition, _, region, *_ = request.stack_id.split(":")
+        home = Home(request.account, region, partition, self.sessions.regions(partition))
+        return home, Owner(request.stack_id, request.logical_resource_id, self.managed_by)
+
+    def _permitted(self, properties: Properties, home: Home, owner: Owner) -> Desired:
+        """Return what the properties ask for, unless the installation forbids it."""
         desired = replace(desire(properties, home, owner), guard=replace(self.guard, account=home.account))
         roles = {Side.REQUESTER: properties.role_arn, Side.ACCEPTER: properties.peer_role_arn}
         if forbidden := [*forbidden_places(desired, roles, properties.references)]:
             raise several(forbidden)
+        return desired
+
+    def _create_or_update(self, request: Request, home: Home, owner: Owner, run: Run) -> None:
+        properties = parse(request.resource_properties, home)
+        desired = self._permitted(properties, home, owner)
         if request.request_type == "Create":
             sides, desired = self._reach(properties, desired, run)
             run.progress.reached(run.reconciler(sides).reconcile(desired))
+            self._remember(properties, desired, run)
             return
         old_properties = salvage(request.old_resource_properties, home)
         previous = desire(old_properties, home, owner)
@@ -82,6 +132,14 @@ class Lifecycle:
         self._remove_remnant(old_properties, desired, run)
         reconciler = run.reconciler(sides)
         run.progress.reached(_reconcile_or_undo(reconciler, desired, request, run.progress))
+        self._remember(properties, desired, run)
+
+    def _remember(self, properties: Properties, desired: Desired, run: Run) -> None:
+        """Keep the external ids that have opened the sides, for maintenance."""
+        if self.maintained:
+            for side, access in _accesses(properties, desired).items():
+                if desired.side(side).managed:
+                    self.sessions.remember(access, self.managed_by, run.deadline.within(REMEMBERED_WITHIN))
 
     def _reach(
         self, properties: Properties, desired: Desired, run: Run, *, remains: bool = False
@@ -92,12 +150,12 @@ class Lifecycle:
         """
         managed = desired.accepter.managed or remains
         looking = _managing_accepter(desired, managed=managed)
-        sides = self._open(properties, looking, run.deadline)
+        sides = self._open(properties, looking, run)
         desired = find(desired, sides, run.tenure.vpc_ids(desired.connection_id))
         if desired.same_pair:
             desired = _managing_accepter(desired, managed=managed)
         if desired.ends != looking.ends:  # the sessions of roles could only look so far
-            sides = self._open(properties, desired, run.deadline)
+            sides = self._open(properties, desired, run)
         return {side: ec2 for side, ec2 in sides.items() if desired.side(side).managed}, desired
 
     def _remove_remnant(self, old_properties: Properties, desired: Desired, run: Run) -> None:
@@ -123,7 +181,7 @@ class Lifecycle:
             if named and previous.owns(connection.facing(previous.ends)):
                 logger.warning("a failed replacement is taken back", new_connection_id=connection.connection_id)
                 doomed = replace(previous, present=False, connection_id=connection.connection_id)
-                sides = self._open(old_properties, doomed, run.deadline)
+                sides = self._open(old_properties, doomed, run)
                 run.reconciler(sides).reconcile(doomed)
 
     def _delete(self, request: Request, home: Home, owner: Owner, run: Run) -> None:
@@ -154,28 +212,36 @@ class Lifecycle:
             return
         run.progress.removed(desired, outcome)
 
-    def _open(self, properties: Properties, desired: Desired, deadline: Deadline) -> dict[Side, Ec2]:
+    def _open(self, properties: Properties, desired: Desired, run: Run) -> dict[Side, Ec2]:
         """Open the sides of which, or from which, something is asked, at once. Delete goes on without the other one."""
-        requester, accepter = desired.ends
-        foreign = desired.foreign_id
-        accesses = {
-            Side.REQUESTER: Access("", requester, accepter, properties.role_arn, properties.external_id),
-            Side.ACCEPTER: Access(
-                "Peer", accepter, requester, properties.peer_role_arn, properties.peer_external_id, foreign
-            ),
-        }
+        accesses = _accesses(properties, desired)
         asked = [side for side in Side if desired.side(side).managed]
-        opened = run(partial(self._open_side, desired, side, accesses[side], deadline) for side in asked)
+        opened = parallel(partial(self._open_side, desired, side, accesses[side], run) for side in asked)
         return {side: ec2 for side, ec2 in zip(asked, opened, strict=True) if ec2}
 
-    def _open_side(self, desired: Desired, side: Side, access: Access, deadline: Deadline) -> Ec2 | None:
+    def _open_side(self, desired: Desired, side: Side, access: Access, run: Run) -> Ec2 | None:
+        name = f"{self.managed_by}.maintenance" if run.reads else _session_name(desired.owner)
         try:
-            return self.sessions.open(access, _session_name(desired.owner), deadline)
+            if run.upkeep:
+                access = self.sessions.recalled(access, self.managed_by, run.deadline)
+            return self.sessions.open(access, name, run.deadline, run.reads)
         except AccessDenied as failure:
             if desired.present or side is desired.lead:
                 raise
             logger.warning("the accepter's side cannot be reached", reason=failure.reason)
             return None
+
+
+def _accesses(properties: Properties, desired: Desired) -> dict[Side, Access]:
+    requester, accepter = desired.ends
+    role, peer_role = (
+        (properties.role_arn, properties.external_id),
+        (properties.peer_role_arn, properties.peer_external_id),
+    )
+    return {
+        Side.REQUESTER: Access("", requester, accepter, *role),
+        Side.ACCEPTER: Access("Peer", accepter, requester, *peer_role, desired.foreign_id),
+    }
 
 
 def _managing_accepter(desired: Desired, *, managed: bool) -> Desired:

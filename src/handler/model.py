@@ -85,6 +85,14 @@ class OnConflict(StrEnum):
     REPLACE = "Replace"
 
 
+class Mode(StrEnum):
+    """What maintenance does with what it finds."""
+
+    REPAIR = "Repair"
+    REPORT = "Report"
+    OFF = "Off"
+
+
 @dataclass(frozen=True)
 class Owner:
     """Who a connection belongs to; written as tags on the side of `VpcId`, at creation or at adoption."""

@@ -30,6 +30,7 @@ from handler.registry import Tenure
 from handler.routes import gone_routes
 from handler.rules import rule_of
 from handler.settings import plan_settings
+from handler.upkeep import permitted
 
 READ_BACK_WITHIN: Final = 300.0
 """Seconds that EC2 may take until options and tags show ("up to minutes")."""
@@ -75,6 +76,8 @@ class Reconciler:
     tenure: Tenure
     deadline: Deadline
     witness: Witness
+    upkeep: bool = False
+    """Whether this is maintenance, which makes and deletes no connection."""
 
     def until(self, deadline: Deadline) -> "Reconciler":
         """Return the same with another deadline."""
@@ -101,6 +104,31 @@ class Reconciler:
             self._converge(desired, observed, planned) if desired.present else self._remove(desired, observed, planned)
         )
 
+    def look(self, desired: Desired) -> Outcome:
+        """Find out what is not as desired, and change nothing.
+
+        Raises:
+            PeeringError: what is there cannot be read.
+
+        """
+        observed = observe(desired, self.sides, self.tenure.records)
+        desired = desired.completed(observed.view(desired.lead).connection(desired.foreign_id))
+        planned = plan(desired, observed)
+        return Outcome(planned.connection, observed, planned)
+
+    def keep(self, desired: Desired) -> Outcome:
+        """Lead the world back to the desired state, as far as maintenance may; the plan returned is the whole one.
+
+        Raises:
+            PeeringError: the failure of a call or of a wait.
+
+        """
+        seen = self.look(desired)
+        allowed = permitted(seen.plan)
+        if allowed.changes:
+            self._converge(desired, seen.observed, allowed)
+        return seen
+
     def _raise_if_deleted(self, desired: Desired, observed: Observed) -> None:
         """Refuse a Create that comes again after what it had made was deleted: by a Delete that knew no registry."""
         if not (self.tenure.repeated and desired.present and desired.connection_id is None):
@@ -121,7 +149,7 @@ class Reconciler:
         if established or (planned.active and planned.connection and planned.connection.status is not Status.ACTIVE):
             views = self._establish(desired, planned)
             observed = self._look_again(desired, observed, planned, views)
-            planned = plan(desired, observed)
+            planned = permitted(plan(desired, observed)) if self.upkeep else plan(desired, observed)
             planned.raise_if_unsafe()
             self._remember_found(planned)
         connection = planned.connection

@@ -3,7 +3,7 @@
 All writes are conditional on the revision that was read; what they mean is decided in `item`, which is pure.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from types import MappingProxyType
@@ -25,8 +25,10 @@ from handler.item import (
     answered,
     forgotten,
     held,
+    released,
     remembered,
     unpacked,
+    watched,
 )
 from handler.model import RouteKey, RouteRecord, Side
 from handler.request import Request
@@ -45,6 +47,8 @@ SHOWN_WITHIN: Final = 300
 """Seconds after which EC2 shows every route that was made."""
 
 VERSION: Final = 1
+INDEX: Final = "Maintained"
+"""The index of the resources that stacks have, and its key."""
 
 
 class NewerItem(InternalFailure):
@@ -63,6 +67,15 @@ class Revision:
     item: Item
 
 
+@dataclass(frozen=True)
+class Entry:
+    """What the index tells of a resource: its place (account and Region of the leading side), and its names."""
+
+    key: Key
+    place: str
+    names: frozenset[str]
+
+
 class Store(Protocol):
     """Where items are kept."""
 
@@ -71,6 +84,9 @@ class Store(Protocol):
 
     def save(self, key: Key, over: str | None, revision: Revision, deadline: Deadline) -> bool:
         """Write an item where the last writing is `over` (None: there is none); tell whether it was."""
+
+    def entries(self, deadline: Deadline) -> Iterator[Entry]:
+        """Yield an entry of each resource that a stack has, those of one place after each other."""
 
 
 class MemoryStore:
@@ -92,6 +108,12 @@ class MemoryStore:
                 return False
             self._revisions[key] = revision
             return True
+
+    def entries(self, deadline: Deadline) -> Iterator[Entry]:  # noqa: ARG002  # memory is always reached
+        """Yield an entry of each resource that a stack has."""
+        items = [(key, revision.item) for key, revision in self._revisions.items()]
+        kept = (_entry(key, item) for key, item in items if item.properties is not None)
+        yield from sorted(kept, key=lambda entry: entry.place)
 
 
 class DynamoStore:
@@ -143,6 +165,7 @@ class DynamoStore:
             "Version": {"N": str(VERSION)},
             "Body": {"S": item.model_dump_json(by_alias=True, exclude_defaults=True)},
             **({"ExpiresAt": {"N": str(item.expires_at)}} if item.expires_at else {}),
+            **_index(_entry(key, item) if item.properties is not None else None),
         }
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(StackId)"}
         if over is not None:
@@ -156,6 +179,28 @@ class DynamoStore:
             return False
         return True
 
+    def entries(self, deadline: Deadline) -> Iterator[Entry]:
+        """Yield an entry of each resource that a stack has, those of one place after each other.
+
+        Raises:
+            PeeringError: the table cannot be reached.
+
+        """
+        condition = {
+            "IndexName": INDEX,
+            "KeyConditionExpression": f"{INDEX} = :yes",
+            "ExpressionAttributeValues": {":yes": {"S": "yes"}},
+        }
+        start: dict[str, Any] = {}
+        while True:
+            page = self._call("query", deadline, **condition, **start)
+            for found in page["Items"]:
+                key = found["StackId"]["S"], found["LogicalResourceId"]["S"]
+                yield Entry(key, found["Place"]["S"], frozenset(found["Names"]["S"].split(" ")))
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
     def _call(self, operation: str, deadline: Deadline, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401
         try:
             return call(self._client, operation, self._place, deadline, TableName=self._table, **parameters)
@@ -166,6 +211,16 @@ class DynamoStore:
             if isinstance(failure, NotStabilized):  # of its own patience: the function has time left
                 raise NetworkFailure(cause, "Deploy again; if it recurs, check DynamoDB.") from failure
             raise failure.told(cause, failure.remedy) from failure
+
+
+def _entry(key: Key, item: Item) -> Entry:
+    return Entry(key, item.places[0] if item.places else "/", frozenset(item.names))
+
+
+def _index(entry: Entry | None) -> dict[str, Any]:
+    if entry is None:
+        return {}
+    return {INDEX: {"S": "yes"}, "Place": {"S": entry.place}, "Names": {"S": " ".join(sorted(entry.names))}}
 
 
 def _attributes(key: Key) -> dict[str, Any]:
@@ -183,6 +238,29 @@ class Registry:
     def tenure(self, request: Request) -> "Tenure":
         """Return the hold on the resource of a request, not begun yet."""
         return Tenure(self.store, self.clock, Claim(request, uuid4().hex))
+
+    def resting(self, key: Key, deadline: Deadline) -> "Tenure | None":
+        """Return what is known of a resource that rests, without a hold on it; None where it does not.
+
+        Its request stands for what the stack has asked for, as an Update that changes nothing.
+        """
+        last = self.store.load(key, deadline)
+        if last is None or not last.item.rests(self.clock.wall()):
+            return None
+        item, (stack_id, logical_id) = last.item, key
+        properties = item.properties or {}
+        request = Request.model_construct(
+            request_type="Update",
+            service_token=properties.get("ServiceToken", ""),
+            stack_id=stack_id,
+            response_url="",
+            request_id=item.newest or "",
+            logical_resource_id=logical_id,
+            physical_resource_id=item.living[-1],
+            resource_properties=properties,
+            old_resource_properties=properties,
+        )
+        return Tenure(self.store, self.clock, Claim(request, uuid4().hex), unpacked(item.routes), _last=last)
 
 
 @dataclass
@@ -337,6 +415,48 @@ class Tenure:
         """Return a hold that needs no table, with what was read of the item."""
         kept = {"routes": self._item.routes, "vpc_ids": self._item.vpc_ids, "living": self._item.living}
         return Tenure(MemoryStore({self._key: Revision("read", Item(**kept))}), self.clock, self.claim)
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What maintenance found last."""
+        return self._item.findings
+
+    @property
+    def revision(self) -> str | None:
+        """The name of the writing of the item that is known last."""
+        return self._last.name if self._last else None
+
+    def watch(self, deadline: Deadline) -> None:
+        """Take the lease for a maintenance run.
+
+        Raises:
+            Superseded: a request has come, or another run; or the resource is not what it was.
+            PeeringError: the table cannot be used.
+
+        """
+        self._write(lambda item: watched(item, self.claim, self.clock.wall()), deadline)
+        self.records = unpacked(self._item.routes)
+
+    def leave(self, findings: tuple[str, ...], deadline: Deadline) -> None:
+        """Release the resource after a maintenance run, with what that has found.
+
+        Raises:
+            PeeringError: the table cannot be used; the lease ends by itself.
+
+        """
+        with self._lock:
+            self._write(lambda item: released(item, self.claim, self.records, findings), deadline)
+
+    def note(self, findings: tuple[str, ...], deadline: Deadline) -> None:
+        """Write down what a run has found that changed nothing, unless somebody works on the resource meanwhile.
+
+        Raises:
+            PeeringError: the table cannot be used.
+
+        """
+        if self._last and findings != self.findings:
+            revision = Revision(f"{self.claim.holder}-note", self._item.model_copy(update={"findings": findings}))
+            self.store.save(self._key, self._last.name, revision, deadline)
 
     def finish(self, answer: Answer, deadline: Deadline, *, release: bool = True) -> Answer:
         """Record the answer, and release the resource; return the answer that stands, if the request had one.

@@ -3,17 +3,21 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import botocore.session
 
 from handler.calls import CONFIG, Place, call
 from handler.clock import Deadline
-from handler.ec2 import Ec2
-from handler.external_ids import resolved
+from handler.ec2 import Ec2, Reads
+from handler.errors import PeeringError
+from handler.external_ids import recalled, remember, resolved
 from handler.model import End
+from handler.telemetry import logger
+from handler.values import REFERENCE
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -92,17 +96,43 @@ class Sessions:
         known: dict[str, tuple[str, ...]] = {p["id"]: tuple(p["regions"]) for p in partitions}
         return known.get(partition, ())
 
-    def open(self, access: Access, session_name: str, deadline: Deadline) -> Ec2:
-        """Return EC2 as one side sees it.
+    def open(self, access: Access, session_name: str, deadline: Deadline, reads: Reads | None = None) -> Ec2:
+        """Return EC2 as one side sees it; with shared `reads`, for looking only.
 
         Raises:
             AccessDenied: when the role cannot be assumed.
 
         """
-        credentials = self._assume(access, session_name, deadline) if access.role_arn else {}
+        credentials: dict[str, Any] = {}
+        if access.role_arn and reads:
+            looking = replace(access, end=replace(access.end, vpc_id=""))
+            assume = partial(self._assume, looking, session_name, deadline)
+            credentials = reads.once((access.role_arn, access.external_id), assume)
+        elif access.role_arn:
+            credentials = self._assume(access, session_name, deadline)
         client = self._session.create_client("ec2", access.end.region, config=CONFIG, **credentials)
         quotas = partial(self._session.create_client, "service-quotas", access.end.region, config=CONFIG, **credentials)
-        return Ec2(cast("EC2Client", client), self._paginators, access.place, deadline, quotas)
+        return Ec2(cast("EC2Client", client), self._paginators, access.place, deadline, quotas, reads)
+
+    def remember(self, access: Access, folder: str, deadline: Deadline) -> None:
+        """Keep the external id that has just opened a role, unless it is a reference; to fail in that is no failure."""
+        if access.role_arn and access.external_id and not re.fullmatch(REFERENCE, access.external_id):
+            try:
+                remember(self._session, _kept_as(folder, access.role_arn), access.external_id, access.place, deadline)
+            except PeeringError as failure:
+                logger.warning("maintenance will not reach a side", role=access.role_arn, reason=failure.reason)
+
+    def recalled(self, access: Access, folder: str, deadline: Deadline) -> Access:
+        """Return the same access, with the external id that opened its role last where none is given.
+
+        Raises:
+            PeeringError: it cannot be read.
+
+        """
+        if access.role_arn is None or access.external_id:
+            return access
+        known = recalled(self._session, _kept_as(folder, access.role_arn), access.place, deadline)
+        return replace(access, external_id=known)
 
     def _assume(self, access: Access, session_name: str, deadline: Deadline) -> dict[str, Any]:
         parameters: dict[str, Any] = {
@@ -115,6 +145,10 @@ class Sessions:
         sts = self._session.create_client("sts", config=CONFIG)
         answer = call(sts, "assume_role", access.place, deadline, DurationSeconds=SESSION_SECONDS, **parameters)
         return _credentials(answer["Credentials"])
+
+
+def _kept_as(folder: str, role_arn: str) -> str:
+    return f"/{folder}/external-id/role/{role_arn.split(':')[4]}-{sha256(role_arn.encode()).hexdigest()[:32]}"
 
 
 def _credentials(credentials: Mapping[str, str]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from aws_lambda_powertools import Logger, Metrics
@@ -79,7 +79,9 @@ copy_config_to_registered_loggers(logger, include={"crhelper", "botocore"}, igno
 
 def begin(secrets: Collection[str], **keys: str) -> None:
     """Begin a request: its keys stand on every line, its secrets on none."""
-    redactor.secrets, redactor.spared = frozenset(filter(None, secrets)), frozenset(keys)
+    redactor.secrets = frozenset(filter(None, secrets))
+    logger.remove_keys([*redactor.spared])
+    redactor.spared = frozenset(keys)
     logger.append_keys(**keys)
 
 
@@ -115,4 +117,11 @@ def measure(  # noqa: PLR0913  # as many as there are metrics
     ):
         metrics.add_metric(name, MetricUnit.Count, sum(isinstance(change, kind) for change in made))
     metrics.add_metric("AccepterLeftBehind", MetricUnit.Count, left_behind)
+    metrics.flush_metrics()
+
+
+def measure_upkeep(counts: Mapping[str, int]) -> None:
+    """Write the one metric set of some resources that were looked at together: how many of what was found."""
+    for name, count in counts.items():
+        metrics.add_metric(name, MetricUnit.Count, count)
     metrics.flush_metrics()

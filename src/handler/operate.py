@@ -1,0 +1,143 @@
+"""What people ask the function directly: which resources there are, how one is, and what a change would do."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic.alias_generators import to_pascal
+
+from handler.clock import Deadline
+from handler.errors import PeeringError
+from handler.item import Claim
+from handler.lifecycle import Run
+from handler.maintenance import Maintenance
+from handler.model import Mode
+from handler.progress import Progress
+from handler.registry import MemoryStore, Tenure
+from handler.request import Request
+from handler.telemetry import begin
+
+NOBODY: Final = "arn:aws:cloudformation:{}:{}:stack/plan/0"
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(alias_generator=to_pascal, frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Sweep(_Asked):
+    """Have every resource looked at: what the schedule asks."""
+
+    action: Literal["Sweep"]
+
+
+class List(_Asked):
+    """Tell which resources there are."""
+
+    action: Literal["List"]
+
+
+class Look(_Asked):
+    """Tell how a resource is (`Check`), or mend it (`Repair`)."""
+
+    action: Literal["Check", "Repair"]
+    stack_id: str
+    logical_resource_id: str
+
+
+class Plan(_Asked):
+    """Tell what a Create, or an Update, would change."""
+
+    action: Literal["Plan"]
+    resource_properties: dict[str, Any]
+    old_resource_properties: dict[str, Any] | None = None
+    physical_resource_id: str | None = None
+    stack_id: str | None = None
+    logical_resource_id: str = "Peering"
+
+
+Asked = Annotated[Sweep | List | Look | Plan, Field(discriminator="action")]
+ASKED: Final = TypeAdapter[Asked](Asked)
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Answers operator events; needs the right to invoke the function, and no ResponseURL."""
+
+    maintenance: Maintenance
+
+    def __call__(self, event: Mapping[str, Any], function_arn: str, deadline: Deadline) -> dict[str, Any]:
+        """Answer an event, also where it fails: whoever asks is there to read it.
+
+        Raises:
+            ValidationError: the event is none of these.
+
+        """
+        asked = ASKED.validate_python(event)
+        try:
+            match asked:
+                case Sweep():
+                    return {"Resources": self.maintenance.sweep(deadline)}
+                case List():
+                    return self._list(deadline)
+                case Look():
+                    return self._look(asked, deadline)
+                case Plan():
+                    return self._plan(asked, function_arn, deadline)
+        except PeeringError as failure:
+            return {"Failure": str(failure), "Text": str(failure)}
+
+    def _list(self, deadline: Deadline) -> dict[str, Any]:
+        entries = [*self.maintenance.registry.store.entries(deadline)]
+        resources = [
+            {
+                "StackId": entry.key[0],
+                "LogicalResourceId": entry.key[1],
+                "Place": entry.place,
+                "Connections": sorted(name for name in entry.names if name.startswith("pcx-")),
+                "Vpcs": sorted(name for name in entry.names if name.startswith("vpc-")),
+            }
+            for entry in entries
+        ]
+        lines = [f"{r['StackId']} {r['LogicalResourceId']} {' '.join(r['Connections'])}" for r in resources]
+        return {"Resources": resources, "Text": "\n".join(lines) or "There is no resource."}
+
+    def _look(self, asked: Look, deadline: Deadline) -> dict[str, Any]:
+        mode = Mode.REPAIR if asked.action == "Repair" else Mode.REPORT
+        found = self.maintenance.keep((asked.stack_id, asked.logical_resource_id), mode, deadline)
+        if found is None:
+            text = "There is no such resource, or a request of its stack is under way or has failed."
+            return {"Findings": None, "Text": text}
+        text = "\n".join(map(str, found)) or "All is as the stack asks for it."
+        return {"Findings": [asdict(finding) for finding in found], "Text": text}
+
+    def _plan(self, asked: Plan, function_arn: str, deadline: Deadline) -> dict[str, Any]:
+        token = str(asked.resource_properties.get("ServiceToken", function_arn))
+        _, _, _, region, account, *_ = token.split(":")
+        request = Request.model_construct(
+            request_type="Create" if asked.old_resource_properties is None else "Update",
+            service_token=token,
+            stack_id=asked.stack_id or NOBODY.format(region, account),
+            response_url="",
+            request_id="plan",
+            logical_resource_id=asked.logical_resource_id,
+            physical_resource_id=asked.physical_resource_id,
+            resource_properties=asked.resource_properties,
+            old_resource_properties=asked.old_resource_properties or {},
+        )
+        given = (asked.resource_properties, request.old_resource_properties)
+        secrets = [str(each.get(name, "")) for each in given for name in ("ExternalId", "PeerExternalId")]
+        begin(secrets, stack_id=request.stack_id, logical_id=request.logical_resource_id)
+        registry = self.maintenance.registry
+        known = registry.resting((request.stack_id, request.logical_resource_id), deadline)
+        tenure = known or Tenure(MemoryStore(), registry.clock, Claim(request, "plan"))
+        outcome = self.maintenance.lifecycle.planned(request, Run(deadline, Progress(""), tenure))
+        changes, refusals = [str(each) for each in outcome.plan.changes], [str(each) for each in outcome.plan.refusals]
+        lines = [*(f"refused: {each}" for each in refusals), *changes]
+        return {
+            "Changes": changes,
+            "Counts": outcome.plan.counts,
+            "Refusals": refusals,
+            "Skipped": [str(route) for route in outcome.plan.skipped],
+            "Text": "\n".join(lines) or "Nothing would change.",
+        }

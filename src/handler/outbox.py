@@ -1,0 +1,92 @@
+"""The only calls to SQS and SNS: which resources are to be looked at, and what was found."""
+
+import json
+from collections.abc import Collection, Iterable
+from hashlib import sha256
+from itertools import islice
+from typing import Any, Final
+
+import botocore.session
+
+from handler.calls import CONFIG, Place, call
+from handler.clock import Deadline
+from handler.errors import NetworkFailure, PeeringError
+from handler.registry import Entry, Key
+from handler.telemetry import logger
+from handler.upkeep import Finding
+
+BATCH: Final = 10
+"""Messages that SQS takes at once."""
+
+BUCKET_SECONDS: Final = 10
+"""The queue delays each message so long: what happens meanwhile to the same resource needs no second one."""
+
+SUBJECT_LIMIT: Final = 99
+"""Characters of a subject that SNS takes."""
+
+
+class Outbox:
+    """Where messages go: the queue of maintenance, and a topic for people if there is one."""
+
+    def __init__(self, session: botocore.session.Session, queue_url: str, topic_arn: str = "") -> None:
+        self._session = session
+        self._queue_url = queue_url
+        self._topic_arn = topic_arn
+        self._place = Place("", "", session.get_config_variable("region") or "")
+
+    def enqueue(self, entries: Iterable[Entry], reason: str, now: float, deadline: Deadline) -> int:
+        """Put a message for each resource into the queue, and return how many; the same within seconds counts once.
+
+        Those of a sweep stand in one line for each account and Region, so that one worker at a time reads there; a
+        woken resource waits for no other.
+
+        Raises:
+            PeeringError: the queue cannot be reached.
+
+        """
+        client = self._session.create_client("sqs", config=CONFIG)
+        waiting, count = iter(entries), 0
+        while some := list(islice(waiting, BATCH)):
+            messages = [_message(entry, reason, now, str(number)) for number, entry in enumerate(some)]
+            parameters = {"QueueUrl": self._queue_url, "Entries": messages}
+            answer = call(client, "send_message_batch", self._place, deadline, **parameters)
+            if refused := answer.get("Failed"):
+                raise NetworkFailure(f"SQS refused a message: {refused[0]['Code']}.", "The next sweep sends it again.")
+            count += len(some)
+        return count
+
+    def tell(self, key: Key, found: Collection[Finding], deadline: Deadline) -> None:
+        """Tell people in plain words what was found, if there is a topic; to fail in that is no failure."""
+        if not self._topic_arn:
+            return
+        stack = key[0].split("/")[1] if "/" in key[0] else key[0]
+        subject = f"VPC peering {stack}.{key[1]}: {'repaired' if all(f.done for f in found) else 'needs you'}"
+        client = self._session.create_client("sns", config=CONFIG)
+        try:
+            call(
+                client,
+                "publish",
+                self._place,
+                deadline,
+                TopicArn=self._topic_arn,
+                Subject=subject[:SUBJECT_LIMIT],
+                Message="\n".join([f"Stack {key[0]}, resource {key[1]}:", *(_line(each) for each in found)]),
+            )
+        except PeeringError as failure:
+            logger.warning("nobody could be told of the findings", reason=failure.reason)
+
+
+def _message(entry: Entry, reason: str, now: float, number: str) -> dict[str, Any]:
+    name = "/".join(entry.key)
+    bucket = int(now // BUCKET_SECONDS)
+    return {
+        "Id": number,
+        "MessageBody": json.dumps({"StackId": entry.key[0], "LogicalResourceId": entry.key[1], "Reason": reason}),
+        "MessageGroupId": entry.place if reason == "sweep" else sha256(name.encode()).hexdigest(),
+        "MessageDeduplicationId": sha256(f"{name} {reason} {bucket}".encode()).hexdigest(),
+    }
+
+
+def _line(finding: Finding) -> str:
+    side = f"{finding.side.title()}'s side" if finding.side else "Both sides"
+    return f"- {side}: {finding.text} {'Repaired.' if finding.done else 'Not repaired.'}"

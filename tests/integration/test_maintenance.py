@@ -1,0 +1,541 @@
+"""Between deployments: what is found, what is repaired, what is left alone, and how it ends for a request."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from handler.clock import Deadline
+from handler.errors import InternalFailure, NotStabilized
+from handler.maintenance import Maintenance
+from handler.model import Mode
+from handler.registry import Registry, Revision
+from handler.request import Request
+from handler.upkeep import Finding, Kind
+from local.strict import Call
+from local.world import Vpc, client
+from tests.harness import (
+    HUB,
+    READS,
+    TOPOLOGIES,
+    Stack,
+    Topology,
+    World,
+    internet_gateway,
+    operations,
+    writes,
+)
+
+topologies = pytest.mark.parametrize("world", TOPOLOGIES, indirect=True, ids=str)
+Found = list[Finding] | None
+
+
+@pytest.fixture
+def pair(world: World) -> tuple[Vpc, Vpc]:
+    """Make two VPCs with two tables each."""
+    world.maintained = True
+    return world.vpc("hub", "10.0.0.0/16", tables=2), world.peer_vpc("spoke", "10.8.0.0/16", tables=2)
+
+
+@pytest.fixture
+def stack(world: World, pair: tuple[Vpc, Vpc]) -> Stack:
+    """Peer them."""
+    stack = world.stack()
+    assert "SUCCESS" == stack.create(world.properties(*pair, Tags=[{"Key": "Team", "Value": "net"}]))["Status"]
+    return stack
+
+
+def key(stack: Stack) -> tuple[str, str]:
+    """Return the key of the resource."""
+    return f"arn:aws:cloudformation:us-east-1:{HUB}:stack/{stack.name}/5d9c2f30-0000", "Peering"
+
+
+def kept(stack: Stack, mode: Mode | None = None, maintenance: Maintenance | None = None) -> Found:
+    """Let maintenance look at the resource once, a while after whatever has happened."""
+    stack.world.time.sleep(600)
+    maintenance = maintenance or stack.world.maintenance()
+    return maintenance.keep(key(stack), mode, Deadline(stack.world.time.clock, 800))
+
+
+def delete_route(world: World, vpc: Vpc, table: int, destination: str) -> None:
+    """Take a route away by hand."""
+    world.ec2(vpc).delete_route(RouteTableId=vpc.route_table_ids[table], DestinationCidrBlock=destination)
+
+
+# What is found and repaired
+
+
+@topologies
+def test_nothing_is_done_where_all_is_well(world: World, stack: Stack) -> None:
+    """A sweep over a healthy network only reads, and writes nothing into the registry either."""
+    before = world.store.load(key(stack), Deadline(world.time.clock, 1))
+
+    with world.counted() as calls:
+        found = kept(stack)
+
+    assert ([], []) == (found, writes(calls))
+    assert before == world.store.load(key(stack), Deadline(world.time.clock, 1))
+
+
+@topologies
+def test_a_route_deleted_by_hand_comes_back(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """On either side; what was not touched is not touched."""
+    vpc, peer = pair
+    before = world.snapshot(*pair)
+    delete_route(world, vpc, 0, "10.8.0.0/16")
+    delete_route(world, peer, 1, "10.0.0.0/16")
+
+    with world.counted() as calls:
+        found = kept(stack)
+
+    assert ["CreateRoute"] * 2 == writes(calls)
+    assert before == world.snapshot(*pair)
+    assert {
+        Finding(Kind.DRIFT, side, f"{table} lacks the route to {block}.", done=True)
+        for side, table, block in (
+            ("requester", vpc.route_table_ids[0], "10.8.0.0/16"),
+            ("accepter", peer.route_table_ids[1], "10.0.0.0/16"),
+        )
+    } == set(found or [])
+    assert [] == kept(stack)
+
+
+@topologies
+def test_what_the_network_gains_is_routed(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """A new route table and a secondary CIDR block follow without a deployment, and go again with their cause."""
+    vpc, peer = pair
+    table = world.ec2(peer).create_route_table(VpcId=peer.id)["RouteTable"]["RouteTableId"]
+    block = world.ec2(vpc).associate_vpc_cidr_block(VpcId=vpc.id, CidrBlock="10.1.0.0/16")["CidrBlockAssociation"]
+
+    kept(stack)
+
+    pcx = stack.physical_id
+    assert {"10.0.0.0/16": pcx, "10.1.0.0/16": pcx} == world.routes(peer)[table]
+    world.ec2(vpc).disassociate_vpc_cidr_block(AssociationId=block["AssociationId"])
+    kept(stack)
+    assert {"10.0.0.0/16": pcx} == world.routes(peer)[table]
+
+
+def test_options_and_tags_come_back(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """DNS options that were switched off and a tag that was removed are set again."""
+    stack = world.stack()
+    options = {"AllowDnsResolutionFromRemoteVpc": "true", "PeerAllowDnsResolutionFromRemoteVpc": "true"}
+    pcx = stack.create(world.properties(*pair, Tags=[{"Key": "Team", "Value": "net"}], **options))["PhysicalResourceId"]
+    ec2 = world.ec2(pair[0])
+    ec2.modify_vpc_peering_connection_options(
+        VpcPeeringConnectionId=pcx, RequesterPeeringConnectionOptions={"AllowDnsResolutionFromRemoteVpc": False}
+    )
+    ec2.delete_tags(Resources=[pcx], Tags=[{"Key": "Team"}])
+
+    found = kept(stack) or []
+
+    assert [True, True] == [finding.done for finding in found]
+    assert {"AllowDnsResolutionFromRemoteVpc is off.", "The connection lacks 1 tag: Team."} == {f.text for f in found}
+    assert [] == kept(stack)
+
+
+def test_a_request_accepted_by_the_other_party_is_finished(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """`AutoAccept: false`: options, tags and routes follow the acceptance without a deployment; before, all is well."""
+    stack = world.stack()
+    pcx = stack.create(world.properties(*pair, AutoAccept="false"))["PhysicalResourceId"]
+    assert ([], {}) == (kept(stack), world.routes(pair[0])[pair[0].route_table_ids[0]])
+    world.ec2(pair[1]).accept_vpc_peering_connection(VpcPeeringConnectionId=pcx)
+
+    assert all(finding.done for finding in kept(stack) or [])
+
+    assert {pcx} == {target for vpc in pair for found in world.routes(vpc).values() for target in found.values()}
+    assert "active" == world.status(pair[0], pcx)
+
+
+# What is only reported
+
+
+@pytest.mark.parametrize("end", ["deleted", "forgotten"])
+def test_a_connection_deleted_by_hand_is_not_made_anew(
+    world: World, pair: tuple[Vpc, Vpc], stack: Stack, end: str
+) -> None:
+    """Somebody meant it, or did not: the stack's owner decides, and is told how."""
+    pcx = stack.physical_id
+    assert pcx
+    world.ec2(pair[0]).delete_vpc_peering_connection(VpcPeeringConnectionId=pcx)
+    world.time.sleep(600)
+    if end == "forgotten":
+        world.aws.forget(pcx)
+
+    with world.counted() as calls:
+        (found,) = kept(stack) or []
+
+    assert (Kind.CONNECTION, False) == (found.kind, found.done)
+    assert pcx in found.text
+    assert "deploy the stack with a change" in found.text
+    assert [] == writes(calls)
+
+
+def test_a_foreign_route_is_left_alone(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """Where the policy of the stack does not allow to take it, it is reported; the other routes are repaired."""
+    vpc, _ = pair
+    gateway = internet_gateway(world, vpc)
+    for table in (0, 1):
+        delete_route(world, vpc, table, "10.8.0.0/16")
+    world.ec2(vpc).create_route(
+        RouteTableId=vpc.route_table_ids[0], DestinationCidrBlock="10.8.0.0/16", GatewayId=gateway
+    )
+
+    found = kept(stack) or []
+
+    assert [(Kind.DRIFT, True), (Kind.CONFLICT, False)] == [(finding.kind, finding.done) for finding in found]
+    assert gateway == world.routes(vpc)[vpc.route_table_ids[0]]["10.8.0.0/16"]
+    assert stack.physical_id == world.routes(vpc)[vpc.route_table_ids[1]]["10.8.0.0/16"]
+
+
+def test_a_foreign_route_is_taken_where_the_stack_says_so(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """`OnConflict: Replace` is the stack's policy between deployments too."""
+    stack = world.stack()
+    stack.create(world.properties(*pair, Routes={"AllRouteTables": "true", "OnConflict": "Replace"}))
+    gateway = internet_gateway(world, pair[0])
+    world.ec2(pair[0]).replace_route(
+        RouteTableId=pair[0].route_table_ids[0], DestinationCidrBlock="10.8.0.0/16", GatewayId=gateway
+    )
+
+    assert [True] == [finding.done for finding in kept(stack) or []]
+    assert stack.physical_id == world.routes(pair[0])[pair[0].route_table_ids[0]]["10.8.0.0/16"]
+
+
+@pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+def test_a_role_that_is_gone(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """What cannot be looked at is reported, with the role; nothing is done by halves."""
+    delete_route(world, pair[0], 0, "10.8.0.0/16")
+    role_name = world.roles[pair[1].account].rpartition("/")[2]
+    client(world.aws.url, "iam", pair[1].account, "us-east-1").delete_role(RoleName=role_name)
+
+    with world.counted() as calls:
+        (found,) = kept(stack) or []
+
+    assert (Kind.ROLE, False) == (found.kind, found.done)
+    assert world.roles[pair[1].account] in found.text
+    assert [] == writes(calls)
+
+
+@pytest.mark.parametrize(
+    ("given", "installation", "repaired"),
+    [(None, Mode.REPORT, False), ("Report", Mode.REPAIR, False), ("Repair", Mode.REPORT, True)],
+)
+def test_modes(world: World, pair: tuple[Vpc, Vpc], given: str | None, installation: Mode, *, repaired: bool) -> None:
+    """The installation says whether it repairs or reports, and a resource may say otherwise for itself."""
+    stack = world.stack()
+    stack.create(world.properties(*pair, MaintenanceMode=given))
+    delete_route(world, pair[0], 0, "10.8.0.0/16")
+
+    found = kept(stack, maintenance=world.maintenance(installation)) or []
+
+    assert [repaired] == [finding.done for finding in found]
+    assert repaired == ("10.8.0.0/16" in world.routes(pair[0])[pair[0].route_table_ids[0]])
+
+
+def test_off(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """What is off is not even looked at."""
+    stack = world.stack()
+    stack.create(world.properties(*pair, MaintenanceMode="Off"))
+
+    with world.counted() as calls:
+        found = kept(stack)
+
+    assert (None, []) == (found, calls)
+
+
+# Who else works on the resource
+
+
+@pytest.mark.parametrize("state", ["a request is under way", "an Update has failed", "it was deleted", "it never was"])
+def test_what_does_not_rest_is_left_alone(world: World, pair: tuple[Vpc, Vpc], stack: Stack, state: str) -> None:
+    """The fence: only what CloudFormation has been told to be done is kept."""
+    properties = dict(stack.current)
+    match state:
+        case "a request is under way":
+            request = stack.event("Update", properties, PhysicalResourceId=stack.physical_id, OldResourceProperties={})
+            tenure = Registry(world.store, world.time.clock).tenure(Request.model_validate(request))
+            tenure.begin(Deadline(world.time.clock, 60))
+        case "an Update has failed":
+            assert "FAILED" == stack.update({**properties, "PeerVpcId": "vpc-0"})["Status"]
+        case "it was deleted":
+            stack.delete()
+        case "it never was":
+            stack.name = "nobody"
+    if state != "it was deleted":
+        delete_route(world, pair[0], 0, "10.8.0.0/16")
+
+    with world.counted() as calls:
+        found = world.maintenance().keep(key(stack), None, Deadline(world.time.clock, 800))
+
+    assert (None, []) == (found, calls)
+
+
+def meanwhile(world: World, operation: str, act: Callable[[], object]) -> None:
+    """Do something right after the next call of an operation."""
+    acts = [act]
+
+    def watch(call: Call) -> None:
+        if call.operation == operation and acts:
+            acts.pop()()
+
+    world.aws.watchers.append(watch)
+
+
+def test_it_gives_way_to_a_request(
+    world: World, pair: tuple[Vpc, Vpc], stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that comes while routes are repaired ends the run within seconds, and finds nothing half done."""
+    monkeypatch.setattr("handler.parallel.WORKERS", 1)
+    for vpc, block in zip(pair, ("10.8.0.0/16", "10.0.0.0/16"), strict=True):
+        for table in (0, 1):
+            delete_route(world, vpc, table, block)
+    registry = Registry(world.store, world.time.clock)
+    request = stack.event(
+        "Update", stack.current, PhysicalResourceId=stack.physical_id, OldResourceProperties=stack.current
+    )
+    waiting = registry.tenure(Request.model_validate(request))
+
+    def come() -> None:
+        with pytest.raises(NotStabilized):
+            waiting.begin(Deadline(world.time.clock, 1))  # it is told, and waits
+        world.time.sleep(6)
+
+    meanwhile(world, "CreateRoute", come)
+
+    found = kept(stack)
+
+    assert found is None
+    waiting.begin(Deadline(world.time.clock, 1))
+    waiting.finish({"Status": "FAILED"}, Deadline(world.time.clock, 1))
+    assert "SUCCESS" == stack.update(stack.current)["Status"]
+    assert {stack.physical_id} == {t for vpc in pair for found in world.routes(vpc).values() for t in found.values()}
+
+
+def test_a_request_during_a_look_makes_its_findings_void(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """What is seen half way through an Update is no drift, and is not told."""
+    delete_route(world, pair[0], 0, "10.8.0.0/16")
+    meanwhile(world, "DescribeVpcs", lambda: world.store.save(*moved(world, stack)))
+
+    assert kept(stack, Mode.REPORT) is None
+
+
+def moved(world: World, stack: Stack) -> tuple[Any, str, Revision, Deadline]:
+    """Return what another invocation would write."""
+    deadline = Deadline(world.time.clock, 1)
+    last = world.store.load(key(stack), deadline)
+    assert last
+    return key(stack), last.name, replace(last, name="another"), deadline
+
+
+# The queue, the events, and who is told
+
+
+def messages(world: World) -> list[dict[str, Any]]:
+    """Take all messages off the queue, as Lambda hands them to the function."""
+    sqs = client(world.aws.url, "sqs", HUB, "us-east-1")
+    url = sqs.get_queue_url(QueueName="maintenance.fifo")["QueueUrl"]
+    taken: list[dict[str, Any]] = []
+    while some := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"]).get("Messages"):
+        taken += some
+        for each in some:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
+    return [
+        {
+            "messageId": each["MessageId"],
+            "receiptHandle": each["ReceiptHandle"],
+            "body": each["Body"],
+            "attributes": each["Attributes"],
+            "messageAttributes": {},
+            "eventSource": "aws:sqs",
+            "eventSourceARN": f"arn:aws:sqs:us-east-1:{HUB}:maintenance.fifo",
+        }
+        for each in taken
+    ]
+
+
+def test_a_sweep_looks_at_every_resource(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """The schedule's event puts one message a resource on the queue; the worker repairs, and takes each off."""
+    spoke = world.peer_vpc("other", "10.9.0.0/16", tables=2)
+    other = world.stack("other")
+    other.create(world.properties(pair[0], spoke))
+    delete_route(world, pair[1], 0, "10.0.0.0/16")
+    delete_route(world, spoke, 1, "10.0.0.0/16")
+    maintenance = world.maintenance()
+
+    assert 2 == maintenance.sweep(Deadline(world.time.clock, 800))
+    taken = messages(world)
+    answer = maintenance.work({"Records": taken}, None, Deadline(world.time.clock, 800))
+
+    assert {"batchItemFailures": []} == answer
+    assert 2 == len(taken)
+    assert {stack.physical_id} == {target for found in world.routes(pair[1]).values() for target in found.values()}
+    assert {other.physical_id} == {target for found in world.routes(spoke).values() for target in found.values()}
+
+
+@pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+@pytest.mark.parametrize("spokes", [2, 6])
+def test_resources_share_their_reads(world: World, spokes: int) -> None:
+    """Of one account and Region, a batch costs the same number of calls however many resources it has."""
+    world.maintained = True
+    hub = world.vpc("hub", "10.0.0.0/16")
+    for number in range(spokes):
+        spoke = world.peer_vpc(f"spoke-{number}", f"10.{8 + number}.0.0/16")
+        world.stack(f"stack-{number}").create(world.properties(hub, spoke))
+    maintenance = world.maintenance()
+    maintenance.sweep(Deadline(world.time.clock, 800))
+    taken = messages(world)
+
+    with world.counted() as calls:
+        maintenance.work({"Records": taken}, None, Deadline(world.time.clock, 800))
+
+    reads = ["DescribeRouteTables", "DescribeVpcPeeringConnections", "DescribeVpcs"]
+    assert spokes == len(taken)
+    assert ["AssumeRole", *(read for read in reads for _ in ("hub", "spokes"))] == sorted(operations(calls))
+
+
+def test_a_message_that_fails_comes_again(
+    world: World, pair: tuple[Vpc, Vpc], stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails unforeseen stays in the queue, and only that."""
+    other = world.stack("other")
+    other.create(world.properties(pair[0], world.peer_vpc("other", "10.9.0.0/16")))
+    maintenance = world.maintenance()
+    maintenance.sweep(Deadline(world.time.clock, 800))
+    taken = sorted(messages(world), key=lambda message: "other" in message["body"])
+
+    def fail(_: object, failing: tuple[str, str], *__: object) -> list[Finding]:
+        if failing != key(stack):
+            raise InternalFailure("the registry cannot be used.", "Look at it.")
+        return []
+
+    monkeypatch.setattr(Maintenance, "keep", fail)
+
+    answer = maintenance.work({"Records": taken}, None, Deadline(world.time.clock, 800))
+
+    assert {"batchItemFailures": [{"itemIdentifier": taken[1]["messageId"]}]} == answer
+
+
+def cloudtrail(name: str, vpc: Vpc, parameters: dict[str, Any], agent: str = "console") -> dict[str, Any]:
+    """Return an event of EC2 as CloudTrail and EventBridge deliver it."""
+    return {
+        "detail-type": "AWS API Call via CloudTrail",
+        "source": "aws.ec2",
+        "detail": {
+            "eventName": name,
+            "recipientAccountId": vpc.account,
+            "awsRegion": vpc.region,
+            "userAgent": agent,
+            "requestParameters": parameters,
+            "responseElements": {"requestId": "1"},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("CreateRouteTable", lambda _pcx, vpc: {"vpcId": vpc.id}),
+        ("DeleteRouteTable", lambda _pcx, vpc: {"routeTableId": vpc.route_table_ids[1]}),
+        (
+            "DeleteRoute",
+            lambda _pcx, vpc: {"routeTableId": vpc.route_table_ids[1], "destinationCidrBlock": "10.0.0.0/16"},
+        ),
+        ("AssociateVpcCidrBlock", lambda _pcx, vpc: {"AssociateVpcCidrBlockRequest": {"VpcId": vpc.id}}),
+        ("CreateTags", lambda pcx, _vpc: {"resourcesSet": {"items": [{"resourceId": pcx}]}}),
+        (
+            "DeleteVpcPeeringConnection",
+            lambda pcx, _vpc: {"DeleteVpcPeeringConnectionRequest": {"VpcPeeringConnectionId": pcx}},
+        ),
+    ],
+)
+def test_an_event_wakes_whom_it_concerns(
+    world: World,
+    pair: tuple[Vpc, Vpc],
+    stack: Stack,
+    name: str,
+    parameters: Callable[[str | None, Vpc], dict[str, Any]],
+) -> None:
+    """Only the resources whose VPC, table or connection is named are looked at, and once for a burst of events."""
+    strangers = world.vpc("a", "10.20.0.0/16"), world.peer_vpc("b", "10.21.0.0/16")
+    world.stack("strangers").create(world.properties(*strangers))
+    maintenance, deadline = world.maintenance(), Deadline(world.time.clock, 800)
+    event = cloudtrail(name, pair[1], parameters(stack.physical_id, pair[1]))
+
+    assert [1, 1, 1] == [maintenance.wake(event, deadline) for _ in range(3)]
+
+    (message,) = messages(world)
+    assert key(stack) == (json.loads(message["body"])["StackId"], json.loads(message["body"])["LogicalResourceId"])
+
+
+def test_a_tag_on_an_unknown_table_wakes_who_selects_by_tags(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """A table that a selector may choose now is in nobody's record yet."""
+    stack = world.stack()
+    tag = [{"Key": "Tier", "Value": "app"}]
+    world.ec2(pair[1]).create_tags(Resources=pair[1].route_table_ids[:1], Tags=tag)
+    stack.create(world.properties(*pair, PeerRoutes={"RouteTableTags": tag}))
+    unknown = {"resourcesSet": {"items": [{"resourceId": pair[1].route_table_ids[1]}]}}
+    maintenance, deadline = world.maintenance(), Deadline(world.time.clock, 800)
+
+    assert 1 == maintenance.wake(cloudtrail("CreateTags", pair[1], unknown), deadline)
+    assert 0 == maintenance.wake(cloudtrail("CreateTags", replace(pair[1], region="eu-north-1"), unknown), deadline)
+
+
+@pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+def test_what_we_do_does_not_wake_us(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """Each change that a repair makes comes back as an event: not one of them may lead to another look."""
+    delete_route(world, pair[0], 0, "10.8.0.0/16")
+    delete_route(world, pair[1], 0, "10.0.0.0/16")
+    maintenance, deadline = world.maintenance(), Deadline(world.time.clock, 800)
+    with world.counted() as calls:
+        kept(stack)
+    made = [call for call in calls if not call.operation.startswith(READS)]
+    parameters = {"routeTableId": pair[0].route_table_ids[0], "vpcId": pair[0].id}
+
+    woken = [maintenance.wake(cloudtrail(call.operation, pair[0], parameters, call.agent), deadline) for call in made]
+
+    assert [0] * 2 == woken
+    assert 1 == maintenance.wake(cloudtrail("DeleteRoute", pair[0], parameters), deadline)
+
+
+def test_people_are_told_once(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """In plain words, what was found, where, and what was done; the same again is told to nobody."""
+    maintenance = world.maintenance()
+    told: list[str] = []
+    topic = subscribe(world)
+    internet = internet_gateway(world, pair[0])
+    delete_route(world, pair[0], 0, "10.8.0.0/16")
+    delete_route(world, pair[1], 1, "10.0.0.0/16")
+    world.ec2(pair[0]).create_route(
+        RouteTableId=pair[0].route_table_ids[0], DestinationCidrBlock="10.8.0.0/16", GatewayId=internet
+    )
+
+    for _ in range(3):
+        kept(stack, maintenance=maintenance)
+        told += published(world, topic)
+
+    first, second = told
+    table, peer_table = pair[0].route_table_ids[0], pair[1].route_table_ids[1]
+    assert f"- Accepter's side: {peer_table} lacks the route to 10.0.0.0/16. Repaired." in first
+    assert f"{table} routes 10.8.0.0/16 to {internet} already." in first
+    assert "Repaired." not in second
+    assert f"{table} routes 10.8.0.0/16 to {internet} already." in second
+
+
+def subscribe(world: World) -> str:
+    """Let a queue take what the topic says, and return its URL."""
+    sqs, sns = (client(world.aws.url, service, HUB, "us-east-1") for service in ("sqs", "sns"))
+    url: str = sqs.create_queue(QueueName="people")["QueueUrl"]
+    topic = sns.create_topic(Name="findings")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:us-east-1:{HUB}:people")
+    return url
+
+
+def published(world: World, url: str) -> list[str]:
+    """Return what people have been told since they were asked last."""
+    sqs = client(world.aws.url, "sqs", HUB, "us-east-1")
+    taken = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    for each in taken:
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
+    return [json.loads(each["Body"])["Message"] for each in taken]
