@@ -43,6 +43,10 @@ WHY: Final = {
     "Trace": "Lambda's active tracing. X-Ray knows no resources.",
     "SendFailedEvents": "Lambda puts events that no attempt could serve into their queue, as this role.",
     "EncryptFailedEvents": "The same, where the queue is encrypted with a key of one's own.",
+    "SeeNetworkInterfaces": "Lambda puts the function into a VPC, as this role. EC2 knows no condition for reading.",
+    "ManageNetworkInterfaces": "The same.",
+    "LeaveNetworkInterfacesToLambda": "Denies both to the function's own code, which has the same role.",
+    "DecryptRegistryAndEnvironment": "DynamoDB and Lambda use that key in the name of the function's role.",
 }
 
 Template = dict[str, Any]

@@ -26,7 +26,10 @@ INSTALLATION = "installation"
 DENIED = {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"}
 PEER = ("RoleArn", "ExternalId", "Routes", "Tags", "AllowDnsResolutionFromRemoteVpc")
 PENDING = {"AutoAccept": "false", **dict.fromkeys(f"Peer{name}" for name in PEER)}
-RUNTIME = {"Log", "Trace", "SendFailedEvents", "EncryptFailedEvents"}
+RUNTIME = {
+    *("Log", "Trace", "SendFailedEvents", "EncryptFailedEvents", "DecryptRegistryAndEnvironment"),
+    *("SeeNetworkInterfaces", "ManageNetworkInterfaces", "LeaveNetworkInterfacesToLambda"),
+}
 """Statements that Lambda itself needs, before and after the function's own code: no call of that shows their use."""
 
 Template = dict[str, Any]

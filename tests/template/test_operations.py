@@ -170,18 +170,30 @@ def test_failed_events_are_kept_and_encrypted(template: Template) -> None:
     } == template["Resources"]["FailedEvents"]["Properties"]
 
 
-def test_the_key_is_used_for_the_queue_only(template: Template) -> None:
-    """SQS uses the key as the function's role; the log service has its own permission in the key's policy."""
-    policy = template["Resources"]["FailedEventsKeyPolicy"]
-    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+def test_the_key_is_used_through_services_only(template: Template) -> None:
+    """They use it as the function's role, which itself cannot; the log service's permission is in the key's policy."""
+    policy = template["Resources"]["KeyPolicy"]
     assert "Encrypts" == policy["Condition"]
-    assert {
-        "Sid": "EncryptFailedEvents",
-        "Effect": "Allow",
-        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-        "Resource": {"Ref": "KmsKeyArn"},
-        "Condition": {"StringLike": {"kms:ViaService": {"Fn::Sub": "sqs.${AWS::Region}.amazonaws.com*"}}},
-    } == statement
+    via = {
+        service: {"Fn::Sub": service + ".${AWS::Region}.amazonaws.com*"} for service in ("sqs", "dynamodb", "lambda")
+    }
+    assert [
+        (["kms:Decrypt", "kms:GenerateDataKey"], {"Ref": "KmsKeyArn"}, via["sqs"]),
+        ("kms:Decrypt", {"Ref": "KmsKeyArn"}, [via["dynamodb"], via["lambda"]]),
+    ] == [
+        (each["Action"], each["Resource"], each["Condition"]["StringLike"]["kms:ViaService"])
+        for each in policy["Properties"]["PolicyDocument"]["Statement"]
+    ]
+    assert {"Allow"} == {each["Effect"] for each in policy["Properties"]["PolicyDocument"]["Statement"]}
+
+
+def test_all_that_is_kept_is_encrypted_with_the_key(template: Template) -> None:
+    """Who asks for a key of their own asks for it everywhere."""
+    key = {"Fn::If": ["Encrypts", {"Ref": "KmsKeyArn"}, {"Ref": "AWS::NoValue"}]}
+    kept = {name: each.get("Properties", {}) for name, each in template["Resources"].items()}
+    assert key == kept["PeeringFunction"]["KmsKeyArn"]
+    assert key == kept["PeeringFunctionLogGroup"]["KmsKeyId"]
+    assert {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": key} == kept["Registry"]["SSESpecification"]
 
 
 @pytest.mark.parametrize(("parameter", "condition"), OPTIONAL.items())
@@ -211,6 +223,25 @@ def used(node: object, parameter: str, under: frozenset[str]) -> Iterator[frozen
                 yield from used(each, parameter, under)
 
 
+def test_the_function_is_in_a_vpc_only_where_it_is_asked_for(template: Template) -> None:
+    """Lambda needs its permissions before the function is there; the function's own code has none of them."""
+    function = template["Resources"]["PeeringFunction"]
+    given = {name: {"Ref": name} for name in ("SubnetIds", "SecurityGroupIds")}
+    assert {"Fn::If": ["InVpc", given, {"Ref": "AWS::NoValue"}]} == function["Properties"]["VpcConfig"]
+    assert {"Fn::Not": [{"Fn::Equals": [{"Fn::Join": ["", {"Ref": "SubnetIds"}]}, ""]}]} == template["Conditions"][
+        "InVpc"
+    ]
+    role = template["Resources"]["PeeringFunctionRole"]["Properties"]
+    assert {"Fn::If": ["InVpc", [{"Ref": "NetworkPolicy"}], {"Ref": "AWS::NoValue"}]} == role["ManagedPolicyArns"]
+    policy = template["Resources"]["NetworkPolicy"]
+    assert "InVpc" == policy["Condition"]
+    *allowed, denied = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert ["Allow", "Allow", "Deny"] == [each["Effect"] for each in (*allowed, denied)]
+    assert sorted(denied["Action"]) == sorted([allowed[0]["Action"], *allowed[1]["Action"]])
+    own = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${InstallationName}"
+    assert {"ArnEquals": {"lambda:SourceFunctionArn": {"Fn::Sub": own}}} == denied["Condition"]
+
+
 @pytest.mark.parametrize(
     ("parameter", "right", "wrong"),
     [
@@ -224,6 +255,8 @@ def used(node: object, parameter: str, under: frozenset[str]) -> Iterator[frozen
             ["arn:aws-us-gov:kms:us-gov-west-1:111111111111:key/mrk-1234abcd12ab34cd56ef1234567890ab"],
             ["alias/logs", "arn:aws:kms:eu-west-1:111111111111:alias/logs", "1234abcd-12ab-34cd-56ef-1234567890ab"],
         ),
+        ("SubnetIds", ["", "subnet-0123456789abcdef0"], ["vpc-0123456789abcdef0", "subnet-"]),
+        ("SecurityGroupIds", ["", "sg-01234567"], ["default"]),
         ("ReservedConcurrency", ["2", "10", "1000"], ["0", "1", "-1", "all", "10000"]),
         (
             "CodeSigningConfigArn",
@@ -231,7 +264,7 @@ def used(node: object, parameter: str, under: frozenset[str]) -> Iterator[frozen
             ["csc-0123456789abcdef0", "arn:aws:lambda:eu-west-1:111111111111:function:csc-0123456789abcdef0"],
         ),
     ],
-    ids=OPTIONAL,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_wrong_values_are_refused_at_deployment(
     template: Template, parameter: str, right: list[str], wrong: list[str]
