@@ -96,9 +96,15 @@ def asked_of(  # noqa: PLR0913, PLR0917  # what a call is made of
     """Yield what a call needs."""
     if service == "ec2":
         yield from _asked_of_ec2(state, operation, params, account, region)
+    elif service == "sns":
+        yield Asked(f"sns:{operation}", params["TopicArn"], {})
+    elif service == "sqs":
+        queue = params["QueueUrl"].rpartition("/")[2]
+        yield Asked(f"sqs:{operation.removesuffix('Batch')}", f"arn:aws:sqs:{region}:{account}:{queue}", {})
     elif service in NAMED:
         kind, name = NAMED[service]
-        yield Asked(f"{service}:{operation}", f"arn:aws:{service}:{region}:{account}:{kind}{params[name]}", {})
+        index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
+        yield Asked(f"{service}:{operation}", f"arn:aws:{service}:{region}:{account}:{kind}{params[name]}{index}", {})
     elif operation == "AssumeRole":
         owner = {
             "aws:resourceaccount": params["RoleArn"].split(":")[4],

@@ -10,6 +10,7 @@ from functools import cache, partial
 from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qsl
 
 from moto.core.utils import get_service_model
 from moto.ec2.exceptions import FilterNotImplementedError
@@ -37,7 +38,7 @@ CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 ERROR_CODE = re.compile(r'<Code>(.*?)</Code>|"__type": "(.*?)"')
 STRANGER = {"ec2": "AuthFailure", "sts": "InvalidClientTokenId", "servicequotas": "UnrecognizedClientException"}
 """Error code of a key that belongs to no account, by service: those that are answered here."""
-GUARDED = {"dynamodb", "secretsmanager", "ssm"}
+GUARDED = {"dynamodb", "secretsmanager", "sns", "sqs", "ssm"}
 """Services that moto answers, and that are asked for permission all the same."""
 DENIED = {"ec2": "UnauthorizedOperation", "sts": "AccessDenied"}
 MODELS = {"servicequotas": "service-quotas"}
@@ -176,8 +177,12 @@ class Gateway:
             return None
         body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
         environ["wsgi.input"] = BytesIO(body)
-        operation = environ["HTTP_X_AMZ_TARGET"].rpartition(".")[2]
-        return self._denied(operation, json.loads(body), caller, account)
+        if "HTTP_X_AMZ_TARGET" in environ:
+            operation, params = environ["HTTP_X_AMZ_TARGET"].rpartition(".")[2], json.loads(body)
+        else:
+            params = dict(parse_qsl(body.decode()))
+            operation = params["Action"]
+        return self._denied(operation, params, caller, account)
 
     def _denied(self, operation: str, params: dict[str, Any], caller: Caller, account: str) -> str | None:
         if not self.state.settings.enforced:

@@ -29,8 +29,9 @@ PENDING = {"AutoAccept": "false", **dict.fromkeys(f"Peer{name}" for name in PEER
 RUNTIME = {
     *("Log", "Trace", "SendFailedEvents", "EncryptFailedEvents", "DecryptRegistryAndEnvironment"),
     *("SeeNetworkInterfaces", "ManageNetworkInterfaces", "LeaveNetworkInterfacesToLambda"),
+    *("TakeMessages", "StartSweep", "Forward"),
 }
-"""Statements that Lambda itself needs, before and after the function's own code: no call of that shows their use."""
+"""Statements that AWS itself needs, around the function's own code: no call of that shows their use."""
 
 Template = dict[str, Any]
 
@@ -58,15 +59,23 @@ def install(here: InProcess, scene: Scene, function: Mapping[str, str] | None = 
     """Deploy the roles of all templates with further parameters: the function's, and those of other accounts."""
     template = read("template.yaml")
     template.pop("Transform")
-    kept = {name: template["Resources"][name] for name in ("PeeringFunctionRole", "AdoptionPolicy")}
+    kept = {name: template["Resources"][name] for name in ("PeeringFunctionRole", "AdoptionPolicy", "FindingsPolicy")}
     made = {
         "Remember": f"arn:aws:dynamodb:us-east-1:{HUB}:table/{TABLE}",
         "Log": f"arn:aws:logs:us-east-1:{HUB}:log-group:any",
         "SendFailedEvents": f"arn:aws:sqs:us-east-1:{HUB}:any",
+        "FindMaintained": f"arn:aws:dynamodb:us-east-1:{HUB}:table/{TABLE}/index/Maintained",
+        "Enqueue": f"arn:aws:sqs:us-east-1:{HUB}:maintenance.fifo",
+        "TakeMessages": f"arn:aws:sqs:us-east-1:{HUB}:maintenance.fifo",
     }
     for statement in kept["PeeringFunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
         statement["Resource"] = made.get(statement["Sid"], statement["Resource"])
-    parameters = {"InstallationName": INSTALLATION, "AllowAdoption": "true", **(function or {})}
+    parameters = {
+        "InstallationName": INSTALLATION,
+        "AllowAdoption": "true",
+        "FindingsTopicArn": here.topic_arn,
+        **(function or {}),
+    }
     deploy({**template, "Resources": kept, "Outputs": {}}, HUB, **parameters)
     requester = scene.topology.account
     for account in scene.world.roles:
