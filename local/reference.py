@@ -99,6 +99,11 @@ PROPERTIES: Final = {
         "VPCs, their number of peerings, quotas. For roles without these permissions.",
         "`On`",
     ),
+    "MaintenanceMode": Meaning(
+        "What [maintenance](operations.md#maintenance) does between deployments with what is not as this resource "
+        "asks: `Repair`, `Report` or `Off`.",
+        "`MaintenanceMode` of the function's stack",
+    ),
     "AllowDnsResolutionFromRemoteVpc": Meaning(
         "EC2's DNS option of the requester's side. Absent: left as it is. "
         "Both VPCs need DNS support and DNS hostnames.",

@@ -73,6 +73,8 @@ class VirtualTime:
 class Context:
     """Lambda's context, on a clock."""
 
+    invoked_function_arn = SERVICE_TOKEN
+
     now: Callable[[], float]
     ends: float
 

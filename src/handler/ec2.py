@@ -107,7 +107,7 @@ class Ec2:
         """Describe what belongs to a VPC, or to all that are looked at together."""
         if self._reads is None or vpc_id not in self._reads.vpc_ids:
             return self._all(operation, shape, {"vpc-id": [vpc_id]})
-        among = partial(self._all, operation, shape, {"vpc-id": self._reads.vpc_ids})
+        among = partial(self._all, operation, shape, {"vpc-id": sorted(self._reads.vpc_ids)})
         found = self._reads.once((self._place, operation), among)
         return [each for each in found if each["VpcId"] == vpc_id]
 
@@ -147,7 +147,7 @@ class Ec2:
         roles = ("requester", "accepter")
         if self._reads is None or not self._reads.vpc_ids >= set(vpc_ids):
             return self._connections({f"{role}-vpc-info.vpc-id": vpc_ids for role in roles})
-        among = {f"{role}-vpc-info.vpc-id": self._reads.vpc_ids for role in roles}
+        among = {f"{role}-vpc-info.vpc-id": sorted(self._reads.vpc_ids) for role in roles}
         found = self._reads.once((self._place, "connections"), partial(self._connections, among))
         return tuple(c for c in found if {c.requester.vpc_id, c.accepter.vpc_id} <= set(vpc_ids))
 

@@ -71,8 +71,13 @@ class Maintenance:
         entries = [entry for entry in self.registry.store.entries(deadline) if woken(found, entry.names)]
         return self.outbox.enqueue(entries, str(detail.get("eventName")), self.registry.clock.wall(), deadline)
 
-    def work(self, event: Mapping[str, Any], context: Any, deadline: Deadline) -> Any:  # noqa: ANN401  # Powertools'
-        """Look at the resources of some messages together; what fails unforeseen is left in the queue."""
+    def work(self, event: Mapping[str, Any], context: Any, deadline: Deadline) -> dict[str, Any]:  # noqa: ANN401
+        """Look at the resources of some messages together; what fails unforeseen is left in the queue.
+
+        Raises:
+            BatchProcessingError: none could be served.
+
+        """
         keys = [_key(json.loads(record["body"])) for record in event["Records"]]
         reads = Reads(self._vpc_ids(keys, deadline))
         counts: Counter[str] = Counter()
@@ -84,7 +89,7 @@ class Maintenance:
         processor = SqsFifoPartialProcessor(skip_group_on_error=True)
         answer = process_partial_response(dict(event), look, processor, context)
         measure_upkeep(counts)
-        return answer
+        return dict(answer)
 
     def _vpc_ids(self, keys: Iterable[Key], deadline: Deadline) -> set[str]:
         """Return the VPCs of some resources, so that they can be read together."""

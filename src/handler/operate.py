@@ -67,17 +67,18 @@ class Operator:
     maintenance: Maintenance
 
     def __call__(self, event: Mapping[str, Any], function_arn: str, deadline: Deadline) -> dict[str, Any]:
-        """Answer an event, also where it fails: whoever asks is there to read it.
+        """Answer an event, also where it fails: whoever asks is there to read it. Nobody reads what a sweep answers.
 
         Raises:
             ValidationError: the event is none of these.
+            PeeringError: a sweep has failed.
 
         """
         asked = ASKED.validate_python(event)
+        if isinstance(asked, Sweep):
+            return {"Resources": self.maintenance.sweep(deadline)}
         try:
             match asked:
-                case Sweep():
-                    return {"Resources": self.maintenance.sweep(deadline)}
                 case List():
                     return self._list(deadline)
                 case Look():

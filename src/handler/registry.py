@@ -194,6 +194,10 @@ class DynamoStore:
         start: dict[str, Any] = {}
         while True:
             page = self._call("query", deadline, **condition, **start)
+            if "Items" not in page:
+                raise InternalFailure(
+                    f"the registry, table {self._table}, answered no page.", "The next sweep asks it."
+                )
             for found in page["Items"]:
                 key = found["StackId"]["S"], found["LogicalResourceId"]["S"]
                 yield Entry(key, found["Place"]["S"], frozenset(found["Names"]["S"].split(" ")))

@@ -122,6 +122,7 @@ def measure(  # noqa: PLR0913  # as many as there are metrics
 
 def measure_upkeep(counts: Mapping[str, int]) -> None:
     """Write the one metric set of some resources that were looked at together: how many of what was found."""
-    for name, count in counts.items():
-        metrics.add_metric(name, MetricUnit.Count, count)
-    metrics.flush_metrics()
+    if counts:
+        for name, count in counts.items():
+            metrics.add_metric(name, MetricUnit.Count, count)
+        metrics.flush_metrics()

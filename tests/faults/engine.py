@@ -1,10 +1,14 @@
 """CloudFormation and Lambda as far as a custom resource sees them: what they send next, whatever became of the last."""
 
 import copy
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
+
+from handler.errors import PeeringError
 from handler.response import Undelivered
 from tests.faults.inprocess import RESPONSE_URL, Call, Hook, InProcess, Killed, Send
 from tests.harness import HUB, SERVICE_TOKEN, Context, signed
@@ -144,6 +148,22 @@ class Engine:
         self.events.append(event)
         return event
 
+    def maintain(self) -> None:
+        """Let the queue bring the resource to a worker, again while that fails."""
+        for _ in range(ATTEMPTS):
+            if self.invoke(self.message):
+                return
+            self.here.time.sleep(RETRY_SECONDS)
+
+    @property
+    def message(self) -> Event:
+        """The resource's message in the queue of maintenance, as a worker gets it."""
+        stack_id = f"arn:aws:cloudformation:us-east-1:{HUB}:stack/{self.name}/5d9c2f30-0000"
+        body = {"StackId": stack_id, "LogicalResourceId": "Peering", "Reason": "sweep"}
+        attributes = {"MessageGroupId": "1", "MessageDeduplicationId": "1", "ApproximateReceiveCount": "1"}
+        record = {"messageId": "1", "body": json.dumps(body), "attributes": attributes, "eventSource": "aws:sqs"}
+        return {"Records": [record]}
+
     def _deliver(self, request_type: str, properties: Properties, **more: Any) -> Response | None:  # noqa: ANN401
         """Send an event as Lambda does, and return the first response that was put; None: CloudFormation gave up."""
         event = self.send(request_type, properties, **more)
@@ -167,8 +187,8 @@ class Engine:
             self.start(hook)(event, Context(self.here.time.now, began + SECONDS))
         except Killed:
             ended = "killed"
-        except Undelivered:
-            ended = "undelivered"
+        except (Undelivered, BatchProcessingError, PeeringError) as failure:
+            ended = type(failure).__name__
         finally:
             self.here.time.alarms.clear()
         taken = self.here.time.now() - began

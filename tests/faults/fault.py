@@ -34,24 +34,27 @@ KINDS: Final = (
 LASTING: Final = {"throttled until the deadline", "access denied", "credentials expired"}
 """Done to every further call of the kind too: a permission does not come back within an invocation."""
 
-JSON: Final = {"dynamodb", "secretsmanager", "servicequotas", "ssm"}
+JSON: Final = {"dynamodb", "secretsmanager", "servicequotas", "sqs", "ssm"}
 """Services whose protocol is JSON."""
 
 THROTTLED: Final = {
     "ec2": ("RequestLimitExceeded", 503),
     "sts": ("Throttling", 400),
+    "sns": ("Throttling", 400),
     "s3": ("ThrottlingSlowDown", 503),
     **dict.fromkeys(JSON, ("ThrottlingException", 400)),
 }
 DENIED: Final = {
     "ec2": ("UnauthorizedOperation", 403),
     "sts": ("AccessDenied", 403),
+    "sns": ("AuthorizationError", 403),
     "s3": ("AccessDenied", 403),
     **dict.fromkeys(JSON, ("AccessDeniedException", 400)),
 }
 EXPIRED: Final = {
     "ec2": ("RequestExpired", 400),
     "sts": ("ExpiredToken", 403),
+    "sns": ("ExpiredToken", 403),
     **dict.fromkeys(JSON, ("ExpiredTokenException", 400)),
 }
 NOT_FOUND: Final = {
@@ -64,6 +67,10 @@ NOT_FOUND: Final = {
     "GetParameter": "ParameterNotFound",
     "GetSecretValue": "ResourceNotFoundException",
     "PutItem": "ResourceNotFoundException",
+    "Query": "ResourceNotFoundException",
+    "SendMessageBatch": "QueueDoesNotExist",
+    "Publish": "NotFound",
+    "PutParameter": "InternalServerError",
 }
 """Error codes of what is not found; every other writing names a connection."""
 

@@ -25,13 +25,16 @@ from moto.dynamodb.models import dynamodb_backends
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from handler.cfn import PeeringResource
+from handler.function import Function
 from handler.lifecycle import Lifecycle
-from handler.model import Guard
+from handler.maintenance import Maintenance
+from handler.model import Guard, Mode
+from handler.outbox import Outbox
 from handler.registry import DynamoStore, Registry
 from handler.sessions import Sessions
 from local import world as local_world
 from local.strict import Settings, StrictAws
-from tests.harness import EXTERNAL_ID, HUB, VirtualTime
+from tests.harness import EXTERNAL_ID, HUB, INSTALLATION, VirtualTime
 
 T = TypeVar("T")
 URL = "http://aws.in-process"
@@ -184,9 +187,12 @@ class InProcess:
         _PEOPLE["asked"] = self.aws
         people = local_world._session().events  # noqa: SLF001  # of whoever is not the handler
         people.register("before-send", _answer_people, unique_id="in-process")
-        for service in ("ec2", "sts", "service-quotas", "dynamodb", "ssm", "secretsmanager"):
+        for service in ("ec2", "sts", "service-quotas", "dynamodb", "ssm", "secretsmanager", "sqs", "sns"):
             session.create_client(service, "us-east-1")  # parses its model, once for all that are forked
         self._make_table()
+        queue = {"QueueName": "maintenance.fifo", "Attributes": {"FifoQueue": "true"}}
+        self.queue_url: str = local_world.client(URL, "sqs", HUB, "us-east-1").create_queue(**queue)["QueueUrl"]
+        self.topic_arn: str = local_world.client(URL, "sns", HUB, "us-east-1").create_topic(Name="findings")["TopicArn"]
         local_world.client(URL, "ssm", HUB, "us-east-1").put_parameter(
             Name=STORED, Value=EXTERNAL_ID, Type="SecureString"
         )
@@ -196,11 +202,19 @@ class InProcess:
 
     def _make_table(self) -> None:
         names = {"StackId": "HASH", "LogicalResourceId": "RANGE"}
+        index = {"Maintained": "HASH", "Place": "RANGE"}
         local_world.client(URL, "dynamodb", HUB, "us-east-1").create_table(
             TableName=TABLE,
             BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in (*names, *index)],
             KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in names.items()],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": "Maintained",
+                    "KeySchema": [{"AttributeName": name, "KeyType": kind} for name, kind in index.items()],
+                    "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["Names"]},
+                }
+            ],
         )
 
     def items(self) -> list[dict[str, Any]]:
@@ -212,11 +226,13 @@ class InProcess:
         """Let what is called from now on be a fresh process', whose calls go through the hook."""
         self.process = Process(hook)
 
-    def start(self, hook: Hook) -> PeeringResource:
+    def start(self, hook: Hook) -> Function:
         """Start a fresh process of the function."""
         self.begin(hook)
         registry = Registry(DynamoStore(self.session, TABLE), self.time.clock)
-        return PeeringResource(Lifecycle(self._sessions, "installation", Guard()), registry)
+        lifecycle = Lifecycle(self._sessions, INSTALLATION, Guard(), maintained=True)
+        outbox = Outbox(self.session, self.queue_url, self.topic_arn)
+        return Function(PeeringResource(lifecycle, registry), Maintenance(lifecycle, registry, outbox, Mode.REPAIR))
 
     def _send(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
         return self._called(self._identified(request), lambda: self.aws.answer(request))

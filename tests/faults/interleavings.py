@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
+
 from handler.response import Undelivered
 from tests.faults.engine import ATTEMPTS, SECONDS, Engine, Event
 from tests.faults.inprocess import OF_THREAD, Call, InProcess, Killed, Send
 from tests.faults.invariants import Violation, checked, replayed
+from tests.faults.paths import created, meddled
 from tests.faults.runs import MOST, Result, Start, captured, forked, ours
-from tests.faults.scene import Scene
+from tests.faults.scene import MORE_TAGS, Scene
 from tests.harness import Context, Topology
 
 CALL_SECONDS: Final = 1.0
@@ -110,7 +113,7 @@ class Race:
             try:
                 handler(self.events[actor], Context(self.here.time.now, began + SECONDS))
                 break
-            except (Undelivered, Killed):
+            except (Undelivered, Killed, BatchProcessingError):
                 self.here.time.sleep(60)
         self.baton.end(actor)
 
@@ -204,6 +207,26 @@ def _two_stacks(scene: Scene, *, reverse: bool) -> tuple[Event, Event]:
     return first, rival.send("Create", scene.turned() if reverse else properties)
 
 
+def _repair_and_update(scene: Scene) -> tuple[Event, Event]:
+    engine = scene.engine
+    created(scene)
+    meddled(scene)
+    properties = scene.properties(Tags=MORE_TAGS)
+    old = {"PhysicalResourceId": engine.physical_id, "OldResourceProperties": engine.properties}
+    return engine.message, engine.send("Update", properties, **old)
+
+
+def _updated(scene: Scene) -> Iterator[Violation]:
+    engine, event = scene.engine, scene.engine.events[-1]
+    response = scene.here.bucket.puts[event["RequestId"]][0]
+    if response["Status"] == "SUCCESS":
+        engine.properties = event["ResourceProperties"]
+    elif "the registry" in response["Reason"]:  # it was held longer than it waits for the table
+        engine.revert(event["ResourceProperties"], engine.properties or {})
+    else:
+        yield Violation("CloudFormation is content", f"the Update answered {response['Reason']}")
+
+
 def _one_has_it(scene: Scene) -> Iterator[Violation]:
     for engine in scene.engines:
         _settled(engine)
@@ -218,5 +241,6 @@ DUELS: Final = tuple(
         ("Create delivered twice at once", _twice, _created),
         ("two stacks on a pair", lambda scene: _two_stacks(scene, reverse=False), _one_has_it),
         ("two stacks on a pair, reversed", lambda scene: _two_stacks(scene, reverse=True), _one_has_it),
+        ("Update during a repair", _repair_and_update, _updated),
     )
 )

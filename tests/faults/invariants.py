@@ -130,7 +130,7 @@ def credentials() -> Iterator[str]:
 def _bounds(engine: Engine) -> Iterator[Violation]:
     for invocation in engine.invocations:
         if invocation.calls > MOST_CALLS or invocation.seconds > SECONDS:
-            kind = invocation.event["RequestType"]
+            kind = invocation.event.get("RequestType", "maintenance")
             yield Violation("bounded", f"{kind}: {invocation.calls} calls in {invocation.seconds:.0f} s")
 
 

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
+from handler.item import HISTORY
 from local.world import Vpc, client, make_vpc
 from tests.faults.engine import Engine, Properties
 from tests.faults.fault import KINDS, Fault, applies
@@ -159,9 +160,9 @@ class Lives(RuleBasedStateMachine):
     @rule(number=NUMBERS, index=NUMBERS)
     @precondition(lambda self: any(engine.events for engine in self.scene.engines))
     def repeat(self, number: int, index: int) -> None:
-        """Send an event once more, however old it is: nothing happens, and the answer is the same."""
+        """Send an event once more, one of those that are remembered: nothing happens, and the answer is the same."""
         engine = self.pick([engine for engine in self.scene.engines if engine.events], number)
-        event = self.pick(engine.events, index)
+        event = self.pick(engine.events[-HISTORY:], index)
         if event["RequestId"] in self.unrecorded:
             return
         before, puts = self.scene.state(), self.here.bucket.puts.get(event["RequestId"], [])[:1]

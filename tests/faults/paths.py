@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tests.faults.engine import ATTEMPTS
 from tests.faults.inprocess import REFERENCES, Call, Killed, Send
 from tests.faults.scene import MORE_TAGS, Scene
 
@@ -19,6 +20,7 @@ class Path:
     before: Play
     faulted: Play
     after: Play = field(default=lambda _scene: None)
+    maintenance: bool = False
 
 
 def nothing(_scene: Scene) -> None:
@@ -169,6 +171,48 @@ def crowded(scene: Scene) -> None:
     scene.before = scene.foreign()
 
 
+def meddled(scene: Scene) -> None:
+    """Let somebody take routes, a tag and an option away, after a while."""
+    vpc, peer, pcx = scene.vpc, scene.peers[0], scene.engine.physical_id
+    scene.here.time.sleep(600)
+    ec2 = scene.world.ec2(vpc)
+    ec2.delete_route(RouteTableId=vpc.route_table_ids[0], DestinationCidrBlock=peer.cidr_blocks[0])
+    scene.world.ec2(peer).delete_route(RouteTableId=peer.route_table_ids[1], DestinationCidrBlock=vpc.cidr_blocks[0])
+    ec2.delete_tags(Resources=[pcx], Tags=[{"Key": tag["Key"]} for tag in scene.properties()["Tags"]])
+    off = {"AllowDnsResolutionFromRemoteVpc": False}
+    ec2.modify_vpc_peering_connection_options(VpcPeeringConnectionId=pcx, RequesterPeeringConnectionOptions=off)
+    scene.here.time.sleep(600)
+
+
+def maintained(scene: Scene) -> None:
+    """Let maintenance look at the resource."""
+    scene.engine.maintain()
+
+
+def accepted(scene: Scene) -> None:
+    """Let the other party accept what was left to it."""
+    peer = scene.world.ec2(scene.peers[0])
+    peer.accept_vpc_peering_connection(VpcPeeringConnectionId=scene.engine.physical_id)
+    scene.here.time.sleep(600)
+
+
+def asked(**event: object) -> Play:
+    """Return an event that has no answer of its own: it is sent until it succeeds."""
+
+    def play(scene: Scene) -> None:
+        for _ in range(ATTEMPTS):
+            if scene.engine.invoke(event):
+                return
+            scene.here.time.sleep(60)
+
+    return play
+
+
+def pending(scene: Scene) -> None:
+    """Create what the other party is to accept."""
+    scene.engine.create(scene.properties(AutoAccept="false"))
+
+
 REPLACED = updated(peer=1)
 INVENTED = "network-Peering-1ABCDEFGHIJK"
 PATHS: Final = (
@@ -196,5 +240,8 @@ PATHS: Final = (
     Path("delete by queries, with an invented id", found, removed(INVENTED)),
     Path("delete after a failed create", refused, removed(None)),
     Path("delete with an invented id", died, removed(INVENTED)),
+    Path("repair", both(created, meddled), maintained, maintained, maintenance=True),
+    Path("completion of an accepted request", both(pending, accepted), maintained, maintained, maintenance=True),
+    Path("sweep", created, asked(Action="Sweep"), maintenance=True),
     Path("delete of what is gone", both(created, taken), deleted),
 )

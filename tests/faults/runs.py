@@ -125,7 +125,10 @@ FOUR = (*TOPOLOGIES[:3], TOPOLOGIES[-1])
 """One account or two, one Region or two; two of both are reached by a role on either side."""
 
 MOST = FOUR[-1]
-UNITS = tuple(Unit(path, topology) for path in PATHS for topology in FOUR)
+UNITS = tuple(
+    Unit(path, topology) for path in PATHS for topology in FOUR if not path.maintenance or topology in {FOUR[0], MOST}
+)
+"""Maintenance takes the same ways to EC2 as an Update: it is played where they are shortest, and longest."""
 
 
 @contextlib.contextmanager

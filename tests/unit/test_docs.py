@@ -153,6 +153,7 @@ def test_replacement_is_what_makes_another_pair(name: str) -> None:
         "WaitForAcceptance": "true",
         "OnExistingConnection": "Adopt",
         "Preflight": "Off",
+        "MaintenanceMode": "Report",
         "AllowMultipathResilience": "true",
         "PeerAllowMultipathResilience": "true",
         "AllowDnsResolutionFromRemoteVpc": "true",

@@ -333,13 +333,15 @@ def test_update_tells_what_lives() -> None:
 
 def test_desired_state_is_that_of_the_last_success() -> None:
     """A failed Update is rolled back: until then what stood before is what is wanted."""
-    properties = {"VpcId": "vpc-1", "ServiceToken": "arn", "ExternalId": "secret", "PeerExternalId": "secret"}
+    reference = "{{resolve:ssm-secure:/vpc-peering/external-id/spoke}}"
+    kept = {"VpcId": "vpc-1", "ServiceToken": "arn", "PeerExternalId": reference}
+    properties = {**kept, "ExternalId": "secret"}
     updated = finished(
         CREATED, Claim(request("Update", "u", PhysicalResourceId=PCX, ResourceProperties=properties), "w")
     )
 
-    assert {"VpcId": "vpc-1"} == updated.properties
-    assert {"VpcId": "vpc-1"} == finished(updated, claim("Update", "u2"), "FAILED").properties
+    assert kept == updated.properties
+    assert kept == finished(updated, claim("Update", "u2"), "FAILED").properties
 
 
 @pytest.mark.parametrize("physical_id", [PCX, INVENTED])
