@@ -84,7 +84,7 @@ class Maintenance:
 
         def look(record: SQSRecord) -> None:
             found = self.keep(_key(record.json_body), None, deadline, reads)
-            counts.update(_counted(found) if found is not None else {})
+            counts.update(counted(found) if found is not None else {})
 
         processor = SqsFifoPartialProcessor(skip_group_on_error=True)
         answer = process_partial_response(dict(event), look, processor, context)
@@ -192,7 +192,7 @@ def _texts(found: Iterable[Finding]) -> tuple[str, ...]:
     return tuple(finding.text for finding in found)
 
 
-def _counted(found: Collection[Finding]) -> dict[str, int]:
+def counted(found: Collection[Finding]) -> dict[str, int]:
     """Return the metrics of one resource."""
     of = Counter(finding.kind for finding in found)
     return {

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from handler.errors import InvalidRequest
+from handler.operate import ASKED
 from handler.parsing import parse
 from handler.properties import Home
 
-EVENTS = {path.stem: json.loads(path.read_text()) for path in (Path(__file__).parents[2] / "events").glob("*.json")}
+ROOT = Path(__file__).parents[2]
+EVENTS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "events").glob("*.json")}
 HOME = Home("111111111111", "us-east-1", "aws", {"us-east-1", "eu-west-1"})
 KINDS = {
     "create": "Create",
@@ -133,3 +135,14 @@ def test_the_rollback_delete_removes_the_new_connection() -> None:
 def test_an_id_that_cloudformation_invented_is_no_connection_id() -> None:
     """A Delete after a failed Create names something that never was."""
     assert not EVENTS["delete-never-created"]["PhysicalResourceId"].startswith("pcx-")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "events/operator").glob("*.json")), ids=lambda path: path.stem)
+def test_operator_events(path: Path) -> None:
+    """Each asks what its name says, and speaks of the resource of the other events."""
+    event = json.loads(path.read_text())
+    asked = ASKED.validate_python(event)
+
+    assert path.stem.title() == event["Action"] == asked.action
+    known = EVENTS["create"]
+    assert {} == {name: value for name, value in event.items() if name != "Action" and value != known[name]}

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from handler import cfn, telemetry
+from handler.calls import MARK
+from handler.maintenance import counted
+from handler.outbox import BATCH, BUCKET_SECONDS
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
@@ -21,7 +24,8 @@ OPTIONAL = {
 }
 KINDS = ("Create", "Update", "Delete")
 OF_LAMBDA = ("Errors", "Throttles", "Duration", "ConcurrentExecutions", "DestinationDeliveryFailures")
-OF_SQS = ("ApproximateNumberOfMessagesVisible",)
+OF_SQS = ("ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage")
+QUEUES = ("FailedEvents", "MaintenanceQueue", "MaintenanceDeadLetters")
 
 Template = dict[str, Any]
 Metric = tuple[str, str, frozenset[tuple[str, str]]]
@@ -39,8 +43,10 @@ def emitted(capsys: pytest.CaptureFixture[str]) -> set[Metric]:
     """Return the metrics that the function writes, as it writes them, and those of Lambda and SQS."""
     for kind in KINDS:
         telemetry.measure(kind, "SUCCESS", 1.0, [], left_behind=False, unregistered=False, undelivered=False)
+    telemetry.measure_upkeep(counted([]))
     aws = {("AWS/Lambda", name, frozenset({("FunctionName", "PeeringFunction")})) for name in OF_LAMBDA}
-    aws |= {("AWS/SQS", name, frozenset({("QueueName", "FailedEvents.QueueName")})) for name in OF_SQS}
+    queues = [frozenset({("QueueName", f"{queue}.QueueName")}) for queue in QUEUES]
+    aws |= {("AWS/SQS", name, queue) for name in OF_SQS for queue in queues}
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     return aws | {metric for line in lines for metric in own_metrics(line)}
 
@@ -142,7 +148,7 @@ def test_the_dashboard_shows_what_is_emitted(template: Template, emitted: set[Me
 def test_the_dashboard_shows_every_alarm(template: Template) -> None:
     """One look tells whether anything is wrong."""
     (shown,) = (widget["properties"]["alarms"] for widget in dashboard(template) if widget["type"] == "alarm")
-    assert [f"{name}.Arn" for name in alarms(template)] == shown
+    assert sorted(f"{name}.Arn" for name in alarms(template)) == sorted(shown)
 
 
 def test_widgets_do_not_overlap(template: Template) -> None:
@@ -206,6 +212,13 @@ def test_options_are_optional(template: Template, parameter: str, condition: str
     uses = [*used(template["Resources"], parameter, frozenset())]
     assert uses
     assert [] == [conditions for conditions in uses if condition not in conditions]
+
+
+def test_no_topic_for_findings(template: Template) -> None:
+    """The function is told that there is none by an empty variable, and may publish nowhere."""
+    assert "" == template["Parameters"]["FindingsTopicArn"]["Default"]
+    uses = [*used(template["Resources"], "FindingsTopicArn", frozenset())]
+    assert [frozenset(), frozenset({"TellsFindings"})] == sorted(uses, key=len)
 
 
 def used(node: object, parameter: str, under: frozenset[str]) -> Iterator[frozenset[str]]:
@@ -318,7 +331,7 @@ def test_the_costs_are_calculated_right() -> None:
     """A figure without its arithmetic cannot be checked, and one that contradicts it misleads."""
     costs = OPERATIONS.partition("## Costs")[2].partition("\n## ")[0]
     rows = re.findall(r"\| ([\d.]+(?: [*/+] [\d.]+)+) \| ([\d.]+) \|$", costs, re.MULTILINE)
-    assert 15 == len(rows)
+    assert 20 == len(rows)
     sums = [sum(product(term) for term in arithmetic.split(" + ")) for arithmetic, _ in rows]
     assert [result for _, result in rows] == [f"{each:.2f}" for each in sums]
 
@@ -330,6 +343,50 @@ def product(term: str) -> float:
     for sign, factor in zip(rest[::2], rest[1::2], strict=True):
         result = result * float(factor) if sign == "*" else result / float(factor)
     return result
+
+
+CHANGES = {
+    *("CreateRouteTable", "DeleteRouteTable", "AssociateRouteTable", "DisassociateRouteTable"),
+    *("ReplaceRouteTableAssociation", "CreateRoute", "ReplaceRoute", "DeleteRoute", "CreateSubnet"),
+    *("AssociateVpcCidrBlock", "DisassociateVpcCidrBlock", "CreateTags", "DeleteTags", "ModifyVpcAttribute"),
+    *("AcceptVpcPeeringConnection", "RejectVpcPeeringConnection", "DeleteVpcPeeringConnection"),
+    "ModifyVpcPeeringConnectionOptions",
+}
+"""What EC2 does that a peering may have to follow."""
+
+
+@pytest.mark.parametrize("path", ["template.yaml", "accepter/role.yaml"])
+def test_changes_of_ec2_wake_maintenance(load: Callable[[str], Template], path: str) -> None:
+    """Here and in other accounts the same changes count; not what failed, and not what the installation itself does."""
+    pattern = load(path)["Resources"]["Changes"]["Properties"]["EventPattern"]
+    (agent,) = pattern["detail"]["userAgent"]
+    mark = agent["anything-but"]["wildcard"]["Fn::Sub"].replace("${InstallationName}", "vpc-peering")
+
+    assert sorted(CHANGES) == pattern["detail"]["eventName"]
+    assert [{"exists": False}] == pattern["detail"]["errorCode"]
+    assert f"*{MARK}*" == mark
+
+
+def test_off_is_off(template: Template) -> None:
+    """With MaintenanceMode Off nothing starts the function but requests."""
+    resources = template["Resources"]
+    switch = {"Fn::If": ["Maintains", "ENABLED", "DISABLED"]}
+    assert [switch] * 3 == [resources[name]["Properties"]["State"] for name in ("Sweep", "Changes", "ForwardedChanges")]
+    assert {"Fn::If": ["Maintains", True, False]} == resources["MaintenanceWorker"]["Properties"]["Enabled"]
+
+
+def test_the_queue_waits_as_the_function_counts(template: Template) -> None:
+    """A message that is dropped as a double must be covered by one that nobody has taken yet; a retry needs time."""
+    resources = template["Resources"]
+    queue = resources["MaintenanceQueue"]["Properties"]
+    assert BUCKET_SECONDS <= queue["DelaySeconds"]
+    assert 6 * resources["PeeringFunction"]["Properties"]["Timeout"] == queue["VisibilityTimeout"]
+    assert BATCH == resources["MaintenanceWorker"]["Properties"]["BatchSize"]
+
+
+def test_the_sweep_is_not_trusted_by_other_accounts(template: Template) -> None:
+    """Roles below the function's path are trusted everywhere: that of the schedule must not be one."""
+    assert "Path" not in template["Resources"]["SweepRole"]["Properties"]
 
 
 def test_the_costs_count_what_the_template_makes(template: Template, emitted: set[Metric]) -> None:

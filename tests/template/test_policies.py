@@ -38,6 +38,10 @@ RUNTIME = {
     ("xray:PutTelemetryRecords", ANY),
     ("xray:PutTraceSegments", ANY),
     ("sqs:SendMessage", "FailedEvents.Arn"),
+    ("dynamodb:Query", "${Registry.Arn}/index/Maintained"),
+    ("ssm:PutParameter", "arn:${AWS::Partition}:ssm" + EXTERNAL_IDS.replace("/*", "/role/*") % "parameter/"),
+    *((f"sqs:{verb}", "MaintenanceQueue.Arn") for verb in ("SendMessage", "ReceiveMessage", "DeleteMessage")),
+    ("sqs:GetQueueAttributes", "MaintenanceQueue.Arn"),
 }
 
 FUNCTION_ROLE = ("template.yaml", "PeeringFunctionRole")
@@ -210,10 +214,15 @@ def test_nobody_else_may_invoke_the_function(load: Callable[[str], Template]) ->
     """Whoever can invoke it has its rights: its resource policy is closed, or knows one organization."""
     resources = load("template.yaml")["Resources"]
     permissions = [each for each in resources.values() if each["Type"] == "AWS::Lambda::Permission"]
-    organization = {"Ref": "OrganizationId"}
+    services = [each["Properties"] for each in permissions if each["Properties"]["Principal"] != "*"]
+    others = [each for each in permissions if each["Properties"]["Principal"] == "*"]
 
-    assert [("Shared", organization)] == [
-        (each["Condition"], each["Properties"]["PrincipalOrgID"]) for each in permissions
+    assert [("Shared", {"Ref": "OrganizationId"})] == [
+        (each["Condition"], each["Properties"]["PrincipalOrgID"]) for each in others
+    ]
+    rules = [{"Fn::GetAtt": [name, "Arn"]} for name in ("Changes", "ForwardedChanges")]
+    assert [("events.amazonaws.com", rule) for rule in rules] == [
+        (each["Principal"], each["SourceArn"]) for each in services
     ]
     assert "FunctionUrlConfig" not in resources["PeeringFunction"]["Properties"]
     assert {"Condition": "InOrganization"} in load("template.yaml")["Conditions"]["Shared"]["Fn::And"]

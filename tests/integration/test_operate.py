@@ -1,0 +1,122 @@
+"""What people ask the function: which resources there are, how one is, and what a change would do."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from handler.clock import Deadline
+from handler.operate import Operator
+from local.world import Vpc
+from tests.harness import HUB, SERVICE_TOKEN, Stack, World, internet_gateway, writes
+
+
+@pytest.fixture
+def pair(world: World) -> tuple[Vpc, Vpc]:
+    """Make two VPCs."""
+    world.maintained = True
+    return world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+
+
+@pytest.fixture
+def stack(world: World, pair: tuple[Vpc, Vpc]) -> Stack:
+    """Peer them."""
+    stack = world.stack()
+    stack.create(world.properties(*pair))
+    return stack
+
+
+def ask(world: World, action: str, **more: object) -> dict[str, Any]:
+    """Ask the function, a while after whatever has happened."""
+    world.time.sleep(600)
+    operator = Operator(world.maintenance())
+    return operator({"Action": action, **more}, SERVICE_TOKEN, Deadline(world.time.clock, 800))
+
+
+NAMED = {
+    "StackId": f"arn:aws:cloudformation:us-east-1:{HUB}:stack/network/5d9c2f30-0000",
+    "LogicalResourceId": "Peering",
+}
+
+
+def test_list(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """Every resource that a stack has, with its connection and its VPCs; none that was deleted."""
+    gone = world.stack("gone")
+    gone.create(world.properties(pair[0], world.peer_vpc("other", "10.9.0.0/16")))
+    gone.delete()
+
+    (resource,) = ask(world, "List")["Resources"]
+
+    assert {**NAMED, "Connections": [stack.physical_id], "Vpcs": sorted(vpc.id for vpc in pair)} == {
+        name: value for name, value in resource.items() if name != "Place"
+    }
+
+
+def test_check_and_repair(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """Check changes nothing, and says what Repair will do."""
+    table = pair[0].route_table_ids[0]
+    assert "All is as the stack asks for it." == ask(world, "Check", **NAMED)["Text"]
+    world.ec2(pair[0]).delete_route(RouteTableId=table, DestinationCidrBlock="10.8.0.0/16")
+
+    with world.counted() as calls:
+        checked = ask(world, "Check", **NAMED)
+    repaired = ask(world, "Repair", **NAMED)
+
+    assert [] == writes(calls)
+    assert f"{table} lacks the route to 10.8.0.0/16. (not repaired)" == checked["Text"]
+    assert f"{table} lacks the route to 10.8.0.0/16. (repaired)" == repaired["Text"]
+    assert [stack.physical_id] == list(world.routes(pair[0])[table].values())
+
+
+def test_unknown_resource(world: World) -> None:
+    """Who mistypes a name is told so, and nothing else happens."""
+    assert ask(world, "Repair", **NAMED)["Text"].startswith("There is no such resource")
+
+
+def test_plan_of_a_create(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """Before anybody deploys it: every change, and nothing is written."""
+    with world.counted() as calls:
+        answer = ask(world, "Plan", ResourceProperties=world.properties(*pair))
+
+    assert [] == writes(calls)
+    assert {"CreateConnection": 1, "AcceptConnection": 1, "TagConnection": 1, "CreateRoute": 4} == {
+        "TagConnection": 1,
+        **answer["Counts"],
+    }
+    assert "request the connection" == answer["Text"].splitlines()[0]
+    assert [] == answer["Refusals"]
+
+
+def test_plan_of_an_update(world: World, stack: Stack) -> None:
+    """What the new properties would change, against what is there now."""
+    main = {**stack.current, "Routes": {"MainRouteTable": "true"}}
+    given = {"OldResourceProperties": stack.current, "PhysicalResourceId": stack.physical_id, **NAMED}
+
+    with world.counted() as calls:
+        answer = ask(world, "Plan", ResourceProperties=main, **given)
+        same = ask(world, "Plan", ResourceProperties=stack.current, **given)
+
+    assert [] == writes(calls)
+    assert {"DeleteRoute": 1} == answer["Counts"]
+    assert "Nothing would change." == same["Text"]
+
+
+def test_plan_that_is_refused(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """A conflict, and a mistake in the properties, are told as the deployment would tell them."""
+    gateway = internet_gateway(world, pair[0])
+    world.ec2(pair[0]).create_route(
+        RouteTableId=pair[0].route_table_ids[0], DestinationCidrBlock="10.8.0.0/16", GatewayId=gateway
+    )
+
+    conflict = ask(world, "Plan", ResourceProperties=world.properties(*pair))
+    mistake = ask(world, "Plan", ResourceProperties=world.properties(*pair, PeerVpcId="vpc-0"))
+
+    assert f"refused: ResourceConflict: {pair[0].route_table_ids[0]} routes 10.8.0.0/16" in conflict["Text"]
+    assert mistake["Failure"].startswith("InvalidRequest: PeerVpcId")
+
+
+@pytest.mark.parametrize("event", [{"Action": "Destroy"}, {"Action": "Check"}, {"Action": "List", "Stack": "x"}])
+def test_what_is_no_action(world: World, event: dict[str, Any]) -> None:
+    """A mistyped action does nothing."""
+    with pytest.raises(ValidationError):
+        Operator(world.maintenance())(event, SERVICE_TOKEN, Deadline(world.time.clock, 800))
