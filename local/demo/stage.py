@@ -1,5 +1,6 @@
 """The stage of the demo: the stack that is operated on, what each operation led to, and the checks."""
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from local import stacks
+from local.demo.installation import STACK as FUNCTION
 from local.demo.installation import Installation
 from local.demo.scene import Place, RouteKey, Scene, make_place, observe
 from local.demo.screen import READS, Screen
@@ -79,11 +81,26 @@ class Stage:
         """Create or update the stack with what changes, to the expected status, and show what came of it."""
         self.parameters |= parameters
         deploy = partial(stacks.deploy, self.cloudformation, NETWORK, TEMPLATE, self.parameters)
-        return self._operate(expected, doing, deploy)
+        return self._operate(expected, doing, lambda: (deploy(), ""))
 
     def remove(self, expected: str, doing: str) -> Step:
         """Delete the stack, and show what came of it."""
-        return self._operate(expected, doing, partial(stacks.delete, self.cloudformation, NETWORK))
+        return self._operate(expected, doing, lambda: (stacks.delete(self.cloudformation, NETWORK), ""))
+
+    def maintain(self, expected: str, doing: str) -> Step:
+        """Ask the function to look at the resource and repair it, and show what came of it."""
+        resource = {"StackId": stacks.describe(self.cloudformation, NETWORK)["StackId"], "LogicalResourceId": "Peering"}
+        self.scene = observe(self.aws, self.place, self.scene.connection_id)
+
+        def repair() -> tuple[str, str]:
+            event = json.dumps({"Action": "Repair", **resource}).encode()
+            answer = self.aws.client("lambda").invoke(FunctionName=FUNCTION, Payload=event)
+            found = json.loads(answer["Payload"].read())
+            return "repaired" if all(finding["done"] for finding in found["Findings"]) else "not repaired", found[
+                "Text"
+            ]
+
+        return self._operate(expected, doing, repair)
 
     def check(self, checks: Mapping[str, bool]) -> None:
         """Show what must hold after this step; go on only if all of it does."""
@@ -91,12 +108,13 @@ class Stage:
         if not all(checks.values()):
             raise DoesNotHoldError(f"Step {self.number} ({self.title}) does not hold.")
 
-    def _operate(self, expected: str, doing: str, operation: Callable[[], str]) -> Step:
+    def _operate(self, expected: str, doing: str, operation: Callable[[], tuple[str, str]]) -> Step:
         before, first, began = self.scene, len(self.aws.strict.calls), time.monotonic()
         with self.screen.working(doing):
-            status = operation()
+            status, told = operation()
         seconds, calls = time.monotonic() - began, tuple(self.aws.strict.calls[first:])
         known, reason = self._tidings() if stacks.exists(self.cloudformation, NETWORK) else (before.connection_id, "")
+        reason = told or reason
         self.scene = observe(self.aws, self.place, known)
         self.screen.status(f"{NETWORK}: {status}", reason)
         self.screen.cost(seconds, calls)

@@ -23,6 +23,7 @@ class Story(Stage):
         self.install()
         self.create()
         self.extend()
+        self.repair()
         self.replace()
         self.fail()
         self.delete()
@@ -80,6 +81,30 @@ class Story(Stage):
                     added == step.now.peered - step.before.peered == step.routes_written("CreateRoute")
                 ),
                 "no existing route was touched: every write was a CreateRoute": set(step.writes) == {"CreateRoute"},
+            }
+        )
+
+    def repair(self) -> None:
+        """Add a table and delete a route by hand on the accepter's side, and let maintenance put both right."""
+        self.open(
+            "Drift, and no deployment",
+            "By hand in 222222222222: spoke gets a route table, and loses a route. Then maintenance looks, as it does "
+            "every 15 minutes.",
+        )
+        spoke, hub = self.place.spoke, self.place.hub
+        ec2 = self.aws.client("ec2", spoke.account, spoke.region)
+        added = ec2.create_route_table(VpcId=spoke.id)["RouteTable"]["RouteTableId"]
+        lost = (spoke.route_table_ids[0], hub.cidr_blocks[0])
+        ec2.delete_route(RouteTableId=lost[0], DestinationCidrBlock=lost[1])
+        before = self.scene.peered
+        step = self.maintain("repaired", "asking the function")
+        missing = {lost, *_grid([added], hub.cidr_blocks)}
+        self.check(
+            {
+                "the table has its routes, and the route is back": step.now.peered == before | missing,
+                "nothing else was written": missing == step.routes_written("CreateRoute")
+                and set(step.writes) == {"CreateRoute"},
+                "each finding is told in plain words": all(table in step.reason for table in (added, lost[0])),
             }
         )
 

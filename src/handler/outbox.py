@@ -18,6 +18,9 @@ from handler.upkeep import Finding
 BATCH: Final = 10
 """Messages that SQS takes at once."""
 
+LINES: Final = 4
+"""Of one account and Region, in which a sweep's messages stand: as many workers may read there at a time."""
+
 BUCKET_SECONDS: Final = 10
 """The queue delays each message so long: what happens meanwhile to the same resource needs no second one."""
 
@@ -37,7 +40,7 @@ class Outbox:
     def enqueue(self, entries: Iterable[Entry], reason: str, now: float, deadline: Deadline) -> int:
         """Put a message for each resource into the queue, and return how many; the same within seconds counts once.
 
-        Those of a sweep stand in one line for each account and Region, so that one worker at a time reads there; a
+        Those of a sweep stand in few lines for each account and Region, so that few workers at a time read there; a
         woken resource waits for no other.
 
         Raises:
@@ -78,11 +81,12 @@ class Outbox:
 
 def _message(entry: Entry, reason: str, now: float, number: str) -> dict[str, Any]:
     name = "/".join(entry.key)
-    bucket = int(now // BUCKET_SECONDS)
+    digest, bucket = sha256(name.encode()).hexdigest(), int(now // BUCKET_SECONDS)
+    line = f"{entry.place}/{int(digest, 16) % LINES}"
     return {
         "Id": number,
         "MessageBody": json.dumps({"StackId": entry.key[0], "LogicalResourceId": entry.key[1], "Reason": reason}),
-        "MessageGroupId": entry.place if reason == "sweep" else sha256(name.encode()).hexdigest(),
+        "MessageGroupId": line if reason == "sweep" else digest,
         "MessageDeduplicationId": sha256(f"{name} {reason} {bucket}".encode()).hexdigest(),
     }
 

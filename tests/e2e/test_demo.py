@@ -12,7 +12,7 @@ from local.demo.stage import Stage
 from local.embedded import ROOT
 
 COMMAND = [sys.executable, "-m", "local.demo"]
-STEPS = ["Install", "Create", "Add a route table", "Replace", "An update that fails", "Delete", "Uninstall"]
+STEPS = ["Install", "Create", "Add a route table", "Drift", "Replace", "An update that fails", "Delete", "Uninstall"]
 
 
 def start(directory: Path) -> "subprocess.Popen[str]":
