@@ -1,0 +1,101 @@
+"""A sweep over many peerings, under EC2's token buckets: what it costs, and what it leaves to deployments."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from handler.clock import Deadline
+from handler.outbox import BATCH, LINES
+from local.strict import Call
+from local.world import Vpc, make_role, make_vpc
+from tests.harness import EXTERNAL_ID, HUB, Topology, World, operations, writes
+from tests.integration.test_maintenance import messages
+
+CALL_SECONDS = 0.05
+SPOKES = 20
+READS = ("DescribeRouteTables", "DescribeVpcPeeringConnections", "DescribeVpcs")
+ACROSS = pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+
+
+def spread(world: World, *, accounts: int) -> Vpc:
+    """Peer a hub with many spokes, in so many other accounts; and let time pass with each call from then on."""
+    world.maintained = True
+    hub = world.vpc("hub", "10.0.0.0/16")
+    for number in range(SPOKES):
+        account = f"{400000000000 + number % accounts}"
+        spoke = make_vpc(world.aws.url, account, "eu-west-1", f"spoke-{number}", f"10.{20 + number}.0.0/16")
+        if account not in world.roles:
+            world.roles[account] = make_role(world.aws.url, account, "VpcPeeringAccess", HUB, EXTERNAL_ID)
+        created = world.stack(f"stack-{number}").create(world.properties(hub, spoke))
+        assert "SUCCESS" == created["Status"]
+    world.time.sleep(600)
+    world.aws.settings.throttled = True
+    world.aws.watchers.append(lambda _call: world.time.sleep(CALL_SECONDS))
+    return hub
+
+
+def swept(world: World) -> tuple[list[Call], list[int]]:
+    """Sweep, as one worker does it batch by batch; return the calls, and how many each batch took."""
+    maintenance, deadline = world.maintenance(), Deadline(world.time.clock, 800)
+    assert SPOKES == maintenance.sweep(deadline)
+    taken = messages(world)
+    counts, made = [], []
+    for start in range(0, SPOKES, BATCH):
+        with world.counted() as calls:
+            answer = maintenance.work({"Records": taken[start : start + BATCH]}, None, deadline)
+        assert {"batchItemFailures": []} == answer
+        counts.append(len(calls))
+        made += calls
+    return made, counts
+
+
+@ACROSS
+def test_spokes_of_one_account_cost_seven_calls_a_batch(world: World) -> None:
+    """Three reads of each of the two accounts, and one role: whatever the number of resources."""
+    spread(world, accounts=1)
+
+    calls, counts = swept(world)
+
+    assert [7] * (SPOKES // BATCH) == counts
+    assert [] == writes(calls)
+
+
+@ACROSS
+def test_spokes_of_many_accounts_cost_the_hub_no_more(world: World) -> None:
+    """The hub is read three times a batch; each other account once a resource."""
+    hub = spread(world, accounts=SPOKES)
+
+    calls, counts = swept(world)
+
+    assert [3 + BATCH * 4] * (SPOKES // BATCH) == counts
+    of_hub = Counter(call.operation for call in calls if (call.account, call.region) == (hub.account, hub.region))
+    assert dict.fromkeys(READS, SPOKES // BATCH) == {name: of_hub[name] for name in READS}
+
+
+@ACROSS
+def test_a_sweep_leaves_deployments_their_tokens(world: World) -> None:
+    """Neither a sweep nor a Create right after it is throttled once: EC2's buckets are as good as full."""
+    hub = spread(world, accounts=1)
+    spoke = world.peer_vpc("new", "10.200.0.0/16")
+
+    swept_calls, _ = swept(world)
+    with world.counted() as calls:
+        created = world.stack("new").create(world.properties(hub, spoke))
+
+    assert "SUCCESS" == created["Status"]
+    assert operations(calls)
+    assert [] == [call for call in [*swept_calls, *calls] if call.error]
+
+
+@ACROSS
+def test_a_sweep_of_one_place_stands_in_few_lines(world: World) -> None:
+    """SQS hands out one batch of a line at a time: so many workers read in one account and Region, and no more."""
+    spread(world, accounts=1)
+    maintenance = world.maintenance()
+    maintenance.sweep(Deadline(world.time.clock, 800))
+
+    groups: list[Any] = [message["attributes"]["MessageGroupId"] for message in messages(world)]
+
+    assert SPOKES == len(groups)
+    assert 1 < len(set(groups)) <= LINES
