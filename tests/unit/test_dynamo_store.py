@@ -173,3 +173,54 @@ def test_table_that_takes_too_long(store: DynamoStore, deadline: Deadline) -> No
         store.load(KEY, deadline.within(0))
 
     assert "Deploy again; if it recurs, check DynamoDB." == raised.value.remedy
+
+
+ASKED: Final = {
+    "TableName": "registry",
+    "IndexName": "Maintained",
+    "KeyConditionExpression": "Maintained = :yes",
+    "ExpressionAttributeValues": {":yes": {"S": "yes"}},
+}
+
+
+def entry(number: int) -> dict[str, Any]:
+    """Return what the index has of a resource."""
+    names = {"Place": {"S": "111111111111/us-east-1"}, "Names": {"S": f"pcx-{number} vpc-{number}"}}
+    return {**KEYS, "LogicalResourceId": {"S": f"Peering{number}"}, **names}
+
+
+def test_entries_over_all_pages(session: Session, store: DynamoStore, deadline: Deadline) -> None:
+    """DynamoDB answers a megabyte at a time: a sweep must not end with the first page."""
+    last = {"StackId": {"S": KEY[0]}, "LogicalResourceId": {"S": "Peering0"}}
+    session.stubber.add_response("query", {"Items": [entry(0)], "LastEvaluatedKey": last}, ASKED)
+    session.stubber.add_response("query", {"Items": [entry(1)]}, {**ASKED, "ExclusiveStartKey": last})
+
+    found = [*store.entries(deadline)]
+
+    assert [(KEY[0], "Peering0"), (KEY[0], "Peering1")] == [each.key for each in found]
+    assert {"pcx-1", "vpc-1"} == found[1].names
+
+
+def test_a_page_that_is_none(session: Session, store: DynamoStore, deadline: Deadline) -> None:
+    """An answer without items is no empty registry: a sweep that looks at nothing must not look like success."""
+    session.stubber.add_response("query", {}, ASKED)
+
+    with pytest.raises(InternalFailure, match="answered no page"):
+        [*store.entries(deadline)]
+
+
+def test_what_the_index_gets(session: Session, store: DynamoStore, deadline: Deadline) -> None:
+    """Only what a stack has is found by a sweep; its names are those of its connections, VPCs and tables."""
+    item = Item(
+        living=("pcx-1",),
+        properties={"Routes": {"SubnetTags": [{"Key": "Tier"}]}},
+        vpc_ids={"pcx-1": ("vpc-1", "vpc-2"), "pcx-0": ("vpc-0", "vpc-2")},
+        routes={"pcx-1": {"requester rtb-1": ["10.0.0.0/16"], "accepter rtb-2 igw-1": ["10.1.0.0/16"]}},
+        places=("111111111111/us-east-1", "222222222222/eu-west-1"),
+    )
+    names = "111111111111/us-east-1 pcx-1 rtb-1 rtb-2 vpc-1 vpc-2"
+    index = {"Maintained": {"S": "yes"}, "Place": {"S": "111111111111/us-east-1"}, "Names": {"S": names}}
+    body = {"S": item.model_dump_json(by_alias=True, exclude_defaults=True)}
+    session.stubber.add_response("put_item", {}, {**WRITTEN, "Item": {**FOUND, "Body": body, **index}})
+
+    assert store.save(KEY, "worker-0", Revision("worker-1", item), deadline)

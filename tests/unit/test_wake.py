@@ -1,0 +1,49 @@
+"""What events of CloudTrail are about, in the shapes that EC2 gives them."""
+
+from typing import Any
+
+import pytest
+
+from handler.wake import names, ours, woken
+
+PLACE = {"recipientAccountId": "222222222222", "awsRegion": "eu-west-1"}
+HERE = "222222222222/eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "answer", "expected"),
+    [
+        ({"vpcId": "vpc-1"}, {"routeTable": {"routeTableId": "rtb-1"}}, {"vpc-1", "rtb-1", HERE}),
+        ({"routeTableId": "rtb-1", "destinationCidrBlock": "10.0.0.0/16"}, {"_return": True}, {"rtb-1", HERE}),
+        ({"routeTableId": "rtb-1", "vpcPeeringConnectionId": "pcx-1"}, None, {"rtb-1", "pcx-1", HERE}),
+        ({"AssociateVpcCidrBlockRequest": {"VpcId": "vpc-1", "CidrBlock": "10.1.0.0/16"}}, None, {"vpc-1"}),
+        ({"resourcesSet": {"items": [{"resourceId": "subnet-1"}]}, "tagSet": {"items": [{"key": "k"}]}}, None, {HERE}),
+        ({"resourcesSet": {"items": [{"resourceId": "i-1"}]}}, {"_return": True}, set()),
+        ({"DeleteVpcPeeringConnectionRequest": {"VpcPeeringConnectionId": "pcx-1"}}, None, {"pcx-1"}),
+        (None, None, set()),
+    ],
+)
+def test_names(parameters: dict[str, Any] | None, answer: dict[str, Any] | None, expected: set[str]) -> None:
+    """Ids are known by what they begin with; a table or a subnet stands for its place too, where tags may choose it."""
+    assert expected == names({"requestParameters": parameters, "responseElements": answer, **PLACE})
+
+
+@pytest.mark.parametrize(
+    ("agent", "expected"),
+    [
+        ("Botocore/1.44 custom-vpc-peering/(vpc-peering)", True),
+        ("Botocore/1.44 custom-vpc-peering/(vpc-peering-dev)", False),
+        ("console.amazonaws.com", False),
+        ("", False),
+    ],
+)
+def test_ours(agent: str, *, expected: bool) -> None:
+    """Another installation is somebody else: what it does to our tables matters."""
+    assert expected is ours({"userAgent": agent}, "custom-vpc-peering/(vpc-peering)")
+
+
+def test_woken() -> None:
+    """One name in common is enough, and needed."""
+    assert woken({"vpc-1", "rtb-9"}, {"vpc-1", "pcx-1"})
+    assert not woken({"vpc-2"}, {"vpc-1", "pcx-1"})
+    assert not woken(set(), {"vpc-1"})
