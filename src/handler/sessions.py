@@ -122,7 +122,7 @@ class Sessions:
             except PeeringError as failure:
                 logger.warning("maintenance will not reach a side", role=access.role_arn, reason=failure.reason)
 
-    def recalled(self, access: Access, folder: str, deadline: Deadline) -> Access:
+    def recalled(self, access: Access, folder: str, deadline: Deadline, reads: Reads | None) -> Access:
         """Return the same access, with the external id that opened its role last where none is given.
 
         Raises:
@@ -131,8 +131,9 @@ class Sessions:
         """
         if access.role_arn is None or access.external_id:
             return access
-        known = recalled(self._session, _kept_as(folder, access.role_arn), access.place, deadline)
-        return replace(access, external_id=known)
+        name = _kept_as(folder, access.role_arn)
+        recall = partial(recalled, self._session, name, access.place, deadline)
+        return replace(access, external_id=reads.once(name, recall) if reads else recall())
 
     def _assume(self, access: Access, session_name: str, deadline: Deadline) -> dict[str, Any]:
         parameters: dict[str, Any] = {
