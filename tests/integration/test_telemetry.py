@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 import handler.sessions
+from handler.clock import Deadline
 from handler.errors import InvalidRequest
 from handler.lifecycle import Lifecycle, Run
 from handler.request import Request
@@ -153,18 +154,38 @@ def test_lines_of_a_failure(world: World, pair: tuple[Vpc, Vpc], telemetry: Tele
 
 def test_dashboard_finds_a_failure(world: World, pair: tuple[Vpc, Vpc], telemetry: Telemetry) -> None:
     """Its query names fields of the log, and the failure of a request is one row of it."""
-    query = re.search(r'"query": "(.+?)"', (ROOT / "template.yaml").read_text(encoding="utf-8"))
-    assert query
-    _, fields, condition, *_ = query[1].split(" | ")
-    wanted = dict(re.findall(r"([\w.]+) = '(\w+)'", condition))
     world.aws.faults.append(Fault("AcceptVpcPeeringConnection", code="UnauthorizedOperation", status=403))
 
     failed = world.stack().create(world.properties(*pair))
 
+    assert failed["Reason"] == row_of("Latest failures", telemetry)["response.Reason"]
+
+
+def test_dashboard_finds_a_finding(world: World, pair: tuple[Vpc, Vpc], telemetry: Telemetry) -> None:
+    """So is what maintenance has found, with what was done."""
+    world.maintained = True
+    stack = world.stack()
+    stack.create(world.properties(*pair))
+    table, destination = pair[0].route_table_ids[0], pair[1].cidr_blocks[0]
+    world.ec2(pair[0]).delete_route(RouteTableId=table, DestinationCidrBlock=destination)
+    world.time.sleep(600)
+    telemetry.text()
+
+    world.maintenance().keep((keys(stack)["stack_id"], "Peering"), None, Deadline(world.time.clock, 800))
+
+    row = row_of("Latest findings", telemetry)
+    assert (f"{table} lacks the route to {destination}.", True) == (row["text"], row["done"])
+
+
+def row_of(title: str, telemetry: Telemetry) -> Line:
+    """Return the one line that the query of a widget finds; it has all fields that the query shows."""
+    widgets = re.findall(r'"title": "([^"]+)"[^\n]*\n\s*"query": "(.+?)"', (ROOT / "template.yaml").read_text("utf-8"))
+    _, fields, condition, *_ = dict(widgets)[title].split(" | ")
+    wanted = dict(re.findall(r"([\w.]+) = '(\w+)'", condition))
     (row,) = (line for line in map(flat, telemetry.lines()) if wanted.items() <= line.items())
-    assert failed["Reason"] == row["response.Reason"]
     shown = fields.removeprefix("fields ").split(", ")
     assert [] == [name for name in shown if name not in row and not name.startswith("@")]
+    return row
 
 
 def flat(line: Line, prefix: str = "") -> Line:
