@@ -223,7 +223,7 @@ class Lifecycle:
         name = f"{self.managed_by}.maintenance" if run.reads else _session_name(desired.owner)
         try:
             if run.upkeep:
-                access = self.sessions.recalled(access, self.managed_by, run.deadline)
+                access = self.sessions.recalled(access, self.managed_by, run.deadline, run.reads)
             return self.sessions.open(access, name, run.deadline, run.reads)
         except AccessDenied as failure:
             if desired.present or side is desired.lead:
