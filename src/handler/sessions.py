@@ -16,7 +16,7 @@ from handler.ec2 import Ec2, Reads
 from handler.errors import PeeringError
 from handler.external_ids import recalled, remember, resolved
 from handler.model import End
-from handler.telemetry import logger
+from handler.telemetry import conceal, logger
 from handler.values import REFERENCE
 
 if TYPE_CHECKING:
@@ -122,8 +122,10 @@ class Sessions:
             except PeeringError as failure:
                 logger.warning("maintenance will not reach a side", role=access.role_arn, reason=failure.reason)
 
-    def recalled(self, access: Access, folder: str, deadline: Deadline, reads: Reads | None) -> Access:
+    def recalled(self, access: Access, folder: str, deadline: Deadline, reads: Reads | None = None) -> Access:
         """Return the same access, with the external id that opened its role last where none is given.
+
+        With shared `reads` it is read once for all resources of the role; each decryption is paid for.
 
         Raises:
             PeeringError: it cannot be read.
@@ -131,9 +133,11 @@ class Sessions:
         """
         if access.role_arn is None or access.external_id:
             return access
-        name = _kept_as(folder, access.role_arn)
-        recall = partial(recalled, self._session, name, access.place, deadline)
-        return replace(access, external_id=reads.once(name, recall) if reads else recall())
+        read = partial(recalled, self._session, _kept_as(folder, access.role_arn), access.place, deadline)
+        known = reads.once(("external id", access.role_arn), read) if reads else read()
+        if known:
+            conceal(known)  # whoever has read it before has done so for another resource's lines
+        return replace(access, external_id=known)
 
     def _assume(self, access: Access, session_name: str, deadline: Deadline) -> dict[str, Any]:
         parameters: dict[str, Any] = {

@@ -3,8 +3,10 @@
 from collections import Counter
 from typing import Any
 
+import botocore.session
 import pytest
 
+from handler import external_ids, sessions
 from handler.clock import Deadline
 from handler.outbox import BATCH, LINES
 from local.strict import Call
@@ -59,6 +61,26 @@ def test_spokes_of_one_account_cost_seven_calls_a_batch(world: World) -> None:
 
     assert [7] * (SPOKES // BATCH) == counts
     assert [] == writes(calls)
+
+
+@ACROSS
+def test_an_external_id_is_read_once_a_batch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each decryption is paid for, and Parameter Store takes but 40 a second; no line of any resource shows it."""
+    spread(world, accounts=1)
+    read: list[str] = []
+
+    def counted(session: botocore.session.Session, name: str, *rest: Any) -> str | None:  # noqa: ANN401  # passed on
+        read.append(name)
+        return external_ids.recalled(session, name, *rest)
+
+    monkeypatch.setattr(sessions, "recalled", counted)
+    concealed: list[str] = []
+    monkeypatch.setattr(sessions, "conceal", concealed.append)
+
+    swept(world)
+
+    assert (SPOKES // BATCH, 1) == (len(read), len(set(read)))
+    assert [EXTERNAL_ID] * SPOKES == concealed
 
 
 @ACROSS
