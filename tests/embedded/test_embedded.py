@@ -12,11 +12,13 @@ from local import stacks
 from local.embedded import ROOT, EmbeddedAws
 
 CHILD = """
+import signal
 import sys
 from pathlib import Path
 from conftest import Stack
 from local.embedded import EmbeddedAws
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore it
 with EmbeddedAws(Path(sys.argv[1])) as aws:
     stack = Stack(aws, "child")
     stack.deploy()
