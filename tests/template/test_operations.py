@@ -270,6 +270,11 @@ def test_the_function_is_in_a_vpc_only_where_it_is_asked_for(template: Template)
         ),
         ("SubnetIds", ["", "subnet-0123456789abcdef0"], ["vpc-0123456789abcdef0", "subnet-"]),
         ("SecurityGroupIds", ["", "sg-01234567"], ["default"]),
+        (
+            "MaintenanceSchedule",
+            ["rate(15 minutes)", "rate(1 hour)", "cron(0/10 * * * ? *)"],
+            ["15 minutes", "rate(0 minutes)", "rate(5 seconds)", "cron(0 * * * *)", "at(2026-11-23T00:00:00)"],
+        ),
         ("ReservedConcurrency", ["2", "10", "1000"], ["0", "1", "-1", "all", "10000"]),
         (
             "CodeSigningConfigArn",
@@ -331,7 +336,7 @@ def test_the_costs_are_calculated_right() -> None:
     """A figure without its arithmetic cannot be checked, and one that contradicts it misleads."""
     costs = OPERATIONS.partition("## Costs")[2].partition("\n## ")[0]
     rows = re.findall(r"\| ([\d.]+(?: [*/+] [\d.]+)+) \| ([\d.]+) \|$", costs, re.MULTILINE)
-    assert 20 == len(rows)
+    assert 28 == len(rows)
     sums = [sum(product(term) for term in arithmetic.split(" + ")) for arithmetic, _ in rows]
     assert [result for _, result in rows] == [f"{each:.2f}" for each in sums]
 
