@@ -6,7 +6,7 @@ from typing import Any, Final
 NAMED: Final = ("vpc-", "pcx-", "rtb-")
 """What a resource is known by in the index."""
 
-TAGGED: Final = ("rtb-", "subnet-")
+TAGGED: Final = ("rtb-", "rtbassoc-", "subnet-")
 """What a selector may choose by its tags, or by its association, though nobody knows it yet."""
 
 

@@ -18,6 +18,7 @@ HERE = "222222222222/eu-west-1"
         ({"routeTableId": "rtb-1", "vpcPeeringConnectionId": "pcx-1"}, None, {"rtb-1", "pcx-1", HERE}),
         ({"AssociateVpcCidrBlockRequest": {"VpcId": "vpc-1", "CidrBlock": "10.1.0.0/16"}}, None, {"vpc-1"}),
         ({"resourcesSet": {"items": [{"resourceId": "subnet-1"}]}, "tagSet": {"items": [{"key": "k"}]}}, None, {HERE}),
+        ({"associationId": "rtbassoc-1"}, {"_return": True}, {HERE}),
         ({"resourcesSet": {"items": [{"resourceId": "i-1"}]}}, {"_return": True}, set()),
         ({"DeleteVpcPeeringConnectionRequest": {"VpcPeeringConnectionId": "pcx-1"}}, None, {"pcx-1"}),
         (None, None, set()),
