@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ministack.core.responses import get_region, new_uuid, now_iso
+from ministack.core.responses import get_account_id, get_region, new_uuid, now_iso
 from ministack.services import lambda_svc
 from ministack.services.cloudformation.custom_resource import _normalise_resource_properties as stringified
 
@@ -54,7 +54,8 @@ class CustomResources:
         """Run one request to its end, with the signature of MiniStack's function of this purpose.
 
         Returns the physical id and the attributes. Raises ResourceFailedError, and ValueError when the function
-        does not exist in the stack's account and Region. Blocks: it is called on a thread of its own.
+        does not exist in the stack's Region, or belongs to an account that does not let the stack's account invoke it.
+        Blocks: it is called on a thread of its own.
         """
         function = _function(props["ServiceToken"])
         request_id = new_uuid()
@@ -100,10 +101,20 @@ def made_in_vain(resource_type: str, physical_id: str, properties: Properties) -
 
 def _function(service_token: str) -> dict[str, Any]:
     """Return MiniStack's record of the function, or raise ValueError."""
-    record, config, _ = lambda_svc._get_func_record_for_ref(service_token)
+    owner = service_token.split(":")[4]
+    record, config, _ = lambda_svc._get_func_record_for_ref_in_scope(service_token, account_id=owner)
     if record is None or config is None or config["FunctionArn"].split(":")[3] != get_region():
         raise ValueError(f"There is no function {service_token} in {get_region()}.")
+    if owner != get_account_id() and not any(map(_lets_in, record["policy"]["Statement"])):
+        raise ValueError(f"{get_account_id()} is not authorized to perform: lambda:InvokeFunction on {service_token}.")
     return dict(lambda_svc._execution_record_for_config(record, config))
+
+
+def _lets_in(statement: Mapping[str, Any]) -> bool:
+    """Tell whether a function's policy statement lets the stack's account invoke it; its conditions are not read."""
+    principal = statement["Principal"]
+    named = principal.get("AWS", "") if isinstance(principal, dict) else principal
+    return statement["Action"] == "lambda:InvokeFunction" and (named == "*" or get_account_id() in named)
 
 
 def read_response(event: Event, body: bytes | None) -> tuple[str, dict[str, Any]]:

@@ -170,11 +170,16 @@ class Stack:
         return self.outputs["Ref"]
 
     @property
+    def reasons(self) -> list[str]:
+        """The events of the stack as text."""
+        return stacks.reasons(self.cloudformation, self.name)
+
+    @property
     def failure(self) -> str:
         """What the function answered as the reason of the one failure of `Peering`."""
         (message,) = (
             text.partition("Message returned: ")[2].rpartition(" (RequestId")[0]
-            for text in stacks.reasons(self.cloudformation, self.name)
+            for text in self.reasons
             if text.startswith(("Peering CREATE_FAILED", "Peering UPDATE_FAILED"))
         )
         return message

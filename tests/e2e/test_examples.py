@@ -94,6 +94,14 @@ def test_application_account(lab: Installed) -> None:
     }
     stack = lab.stack()
     stack.cloudformation = lab.aws.client("cloudformation", OTHER)
+    assert stack.deploy_example("application-account", parameters) == "ROLLBACK_COMPLETE"
+    assert any("not authorized to perform: lambda:InvokeFunction" in reason for reason in stack.reasons)
+    assert stack.delete() == "DELETE_COMPLETE"
+    functions = lab.aws.client("lambda")  # what ShareWithOrganization makes
+    organization = {"Principal": "*", "PrincipalOrgID": "o-a1b2c3d4e5"}
+    functions.add_permission(
+        FunctionName=FUNCTION, StatementId="Shared", Action="lambda:InvokeFunction", **organization
+    )
     assert stack.deploy_example("application-account", parameters) == "CREATE_COMPLETE"
     connection_id = stack.outputs["PeeringId"]
     assert lab.routes(vpc) == routes_to(vpc, network, connection_id)
@@ -103,6 +111,7 @@ def test_application_account(lab: Installed) -> None:
     }
     assert stack.delete() == "DELETE_COMPLETE"
     assert not lab.live(network)
+    functions.remove_permission(FunctionName=FUNCTION, StatementId="Shared")
 
 
 def test_management(lab: Installed) -> None:

@@ -34,7 +34,7 @@ from handler.registry import DynamoStore, Registry
 from handler.sessions import Sessions
 from local import world as local_world
 from local.strict import Settings, StrictAws
-from tests.harness import EXTERNAL_ID, HUB, INSTALLATION, VirtualTime
+from tests.harness import EXTERNAL_ID, HUB, INSTALLATION, VirtualTime, models_made_once
 
 T = TypeVar("T")
 URL = "http://aws.in-process"
@@ -342,7 +342,7 @@ def in_process(environment: Collection[tuple[str, str]] = ()) -> Iterator[InProc
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         **dict(environment),
     }
-    with patch.dict("os.environ", variables):
+    with patch.dict("os.environ", variables), models_made_once():
         here = InProcess()
 
         class Pool:

@@ -44,22 +44,21 @@ class Unit:
     def __str__(self) -> str:
         return f"{self.path.name} / {self.topology}"
 
-    def runs(self, start: Start = ours, kinds: tuple[str, ...] = KINDS) -> Iterator[Result]:
-        """Yield the results: of the run without a fault first, and then of each fault at each call."""
+    def runs(self, start: Start = ours, kinds: tuple[str, ...] = KINDS, stride: int = 1) -> Iterator[Result]:
+        """Yield the results: of the run without a fault first, and then of each fault at each call, or each nth."""
         with in_process() as here, captured() as log:
             scene = Scene(here, self.topology, start(here))
             self.path.before(scene)
             static()  # read once for all forks
             (baseline,) = forked(lambda: self._without_a_fault(scene, log))
             yield baseline
-            yield from forked(lambda: self._with_each(scene, log, kinds, baseline["state"]))
+            yield from forked(lambda: self._with_each(scene, log, Trunk(scene, kinds, stride), baseline["state"]))
 
     def _without_a_fault(self, scene: Scene, log: io.StringIO) -> Result:
-        trunk = Trunk(scene, ())
+        trunk = Trunk(scene)
         return {"call": None, "fault": None, **self._played(scene, log, trunk), "calls": len(trunk.calls)}
 
-    def _with_each(self, scene: Scene, log: io.StringIO, kinds: tuple[str, ...], expected: str) -> Result | None:
-        trunk = Trunk(scene, kinds)
+    def _with_each(self, scene: Scene, log: io.StringIO, trunk: "Trunk", expected: str) -> Result | None:
         result = self._played(scene, log, trunk, expected)
         return trunk.fault and {"call": str(trunk.fault.at), "fault": trunk.fault.kind, **result}
 
@@ -83,9 +82,9 @@ class Unit:
 class Trunk:
     """An invocation that grows a branch for every fault at every call: a fork that goes on with the fault."""
 
-    def __init__(self, scene: Scene, kinds: tuple[str, ...]) -> None:
+    def __init__(self, scene: Scene, kinds: tuple[str, ...] = (), stride: int = 1) -> None:
         """Grow none yet."""
-        self._time, self._kinds = scene.here.time, kinds
+        self._time, self._kinds, self._stride = scene.here.time, kinds, stride
         self.calls: list[Call] = []
         self.fault: Fault | None = None
         """That of this process, if it is a branch."""
@@ -101,9 +100,10 @@ class Trunk:
     def __call__(self, call: Call, send: Send) -> AWSResponse:
         """Send, in the trunk; in a branch, do as its fault does."""
         if self.fault is None:
-            self.calls.append(call)
             self._sites |= reached(sys._getframe(1))  # noqa: SLF001  # the way to the caller
-            self._branch(call)
+            if len(self.calls) % self._stride == 0:
+                self._branch(call)
+            self.calls.append(call)
         if self.fault:
             return self.fault(call, send)
         answer = send()

@@ -7,7 +7,22 @@ import pytest
 import trustme
 
 from local.strict import Settings, StrictAws
-from tests.harness import HUB, ResponseBucket, Topology, VirtualTime, World, response_bucket
+from tests.harness import (
+    HUB,
+    ResponseBucket,
+    Topology,
+    VirtualTime,
+    World,
+    models_made_once,
+    response_bucket,
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def models() -> Iterator[None]:
+    """Make botocore's models once a worker."""
+    with models_made_once():
+        yield
 
 
 @pytest.fixture(scope="session")
