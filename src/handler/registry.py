@@ -255,7 +255,7 @@ class Registry:
         properties = item.properties or {}
         request = Request.model_construct(
             request_type="Update",
-            service_token=properties.get("ServiceToken", ""),
+            service_token=properties["ServiceToken"],
             stack_id=stack_id,
             response_url="",
             request_id=item.newest or "",

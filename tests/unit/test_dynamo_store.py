@@ -11,7 +11,7 @@ from handler.calls import CONFIG
 from handler.clock import Deadline
 from handler.errors import AccessDenied, InternalFailure, InvalidRequest, NetworkFailure, PeeringError
 from handler.item import Item, Served
-from handler.registry import DynamoStore, Key, NewerItem, Revision
+from handler.registry import DynamoStore, Entry, Key, NewerItem, Revision
 from tests.harness import VirtualTime
 
 KEY: Final[Key] = ("arn:aws:cloudformation:us-east-1:111111111111:stack/network/1", "Peering")
@@ -197,16 +197,23 @@ def test_entries_over_all_pages(session: Session, store: DynamoStore, deadline: 
 
     found = [*store.entries(deadline)]
 
-    assert [(KEY[0], "Peering0"), (KEY[0], "Peering1")] == [each.key for each in found]
-    assert {"pcx-1", "vpc-1"} == found[1].names
+    place = "111111111111/us-east-1"
+    assert [
+        Entry((KEY[0], f"Peering{number}"), place, frozenset({f"pcx-{number}", f"vpc-{number}"})) for number in range(2)
+    ] == found
 
 
 def test_a_page_that_is_none(session: Session, store: DynamoStore, deadline: Deadline) -> None:
     """An answer without items is no empty registry: a sweep that looks at nothing must not look like success."""
     session.stubber.add_response("query", {}, ASKED)
 
-    with pytest.raises(InternalFailure, match="answered no page"):
+    with pytest.raises(InternalFailure) as raised:
         [*store.entries(deadline)]
+
+    assert ("the registry, table registry, answered no page.", "The next sweep asks it.") == (
+        raised.value.cause,
+        raised.value.remedy,
+    )
 
 
 def test_what_the_index_gets(session: Session, store: DynamoStore, deadline: Deadline) -> None:

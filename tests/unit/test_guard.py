@@ -8,7 +8,7 @@ from handler.changes import AcceptConnection, AdoptConnection, Change, CreateCon
 from handler.guard import OPT_IN, forbidden_places, without_consent
 from handler.model import End, Guard, Observed, Owner, Side
 from handler.plan import plan
-from tests.unit.given import ENDS, OWNER, desired, observed, peer_key, table
+from tests.unit.given import ALL, ENDS, OWNER, desired, observed, peer_key, table
 
 HUB, SPOKE = (end.account for end in ENDS)
 ROLES = {Side.REQUESTER: None, Side.ACCEPTER: f"arn:aws:iam::{SPOKE}:role/net/VpcPeeringAccess"}
@@ -154,3 +154,14 @@ def test_tables_without_consent() -> None:
 
     assert [f"Route table {ROUTE.route.table_id}"] == closed(world, JOIN, ROUTE)
     assert [] == closed(world, DeleteRoute(ROUTE.route))
+
+
+def test_a_plan_needs_consent() -> None:
+    """What it would change is looked at, in the world that was observed."""
+    asked = replace(desired(routes=ALL), guard=Guard(account=HUB, opt_in=True))
+    world = consenting(WORLD, vpcs=False, tables=False)
+
+    causes = [refusal.cause.partition(" lacks")[0] for refusal in plan(asked, world).refusals]
+
+    assert ["VpcId vpc-hub", "Route table rtb-hub", "PeerVpcId vpc-spoke"] == causes
+    assert () == plan(asked, consenting(WORLD)).refusals
