@@ -80,6 +80,10 @@ Those that survive change nothing that can be seen: [mutants.toml](../tests/muta
 - A registry that answered only after the patience for it had run out stopped a Delete, which needs none.
 - A Create after one that the registry could not remember was refused as late, and so was every one after it.
 - A deadline inside a call was told as an internal failure; now the call and its place are named.
+- A Delete that may not look for the connection, or not at the accepter's side, answered SUCCESS and left it. It fails
+  where the registry knows of one, or of a Create that was never answered.
+- A Create that was repeated after the Delete which overtook it, while the registry did not answer, made a connection.
+- A page of the registry's index that was none ended a sweep as if there were nothing to look at.
 
 ## What is not covered
 

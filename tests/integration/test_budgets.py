@@ -11,8 +11,13 @@ from local.strict import Call
 from local.world import Vpc
 from tests.harness import ACCOUNT, READS, Topology, World, operations, writes
 
-sizes = pytest.mark.parametrize("tables", [1, 20, 100])
-topologies = pytest.mark.parametrize("world", [Topology(), Topology(account=ACCOUNT)], indirect=True, ids=str)
+SIZES = (1, 20, 100)
+ONE_ROLE, TWO_ROLES = Topology(), Topology(account=ACCOUNT)
+sizes = pytest.mark.parametrize("tables", SIZES)
+topologies = pytest.mark.parametrize("world", [ONE_ROLE, TWO_ROLES], indirect=True, ids=str)
+sizes_and_topologies = pytest.mark.parametrize(
+    ("world", "tables"), [*((ONE_ROLE, size) for size in SIZES), (TWO_ROLES, 20)], indirect=["world"], ids=str
+)
 OPTIONS = {"AllowDnsResolutionFromRemoteVpc": "true", "PeerAllowDnsResolutionFromRemoteVpc": "true"}
 
 
@@ -33,8 +38,7 @@ def _reads(calls: Iterable[Call]) -> int:
     return sum(call.operation.startswith(READS) for call in calls)
 
 
-@topologies
-@sizes
+@sizes_and_topologies
 def test_create(world: World, tables: int) -> None:
     """10 reads + T x C writes a side + 6; polls while EC2 changes state come on top."""
     vpc = world.vpc("hub", "10.0.0.0/16", secondary=["10.1.0.0/16"], tables=tables)
@@ -62,8 +66,7 @@ def test_preflight_adds_to_create(world: World) -> None:
     assert [] == [call for call in calls if call.service == "servicequotas"]
 
 
-@topologies
-@sizes
+@sizes_and_topologies
 def test_update_that_changes_nothing(world: World, tables: int) -> None:
     """8 reads, 0 writes."""
     vpc, peer = world.vpc("hub", "10.0.0.0/16", tables=tables), world.peer_vpc("spoke", "10.8.0.0/16", tables=tables)
@@ -112,8 +115,7 @@ def test_adding_a_cidr_block(world: World, tables: int) -> None:
     assert _reads(calls) <= 8
 
 
-@topologies
-@sizes
+@sizes_and_topologies
 def test_delete(world: World, tables: int) -> None:
     """8 reads + the routes + 2."""
     vpc, peer = world.vpc("hub", "10.0.0.0/16", tables=tables), world.peer_vpc("spoke", "10.8.0.0/16", tables=tables)
