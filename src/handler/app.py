@@ -27,9 +27,8 @@ guard = Guard(
     opt_in=os.environ.get("REQUIRE_OPT_IN") == "true",
 )
 registry = Registry(DynamoStore(session, table) if table else MemoryStore(), clock)
-maintained = table is not None and mode is not Mode.OFF
 managed_by = os.environ.get("MANAGED_BY", "vpc-peering")
-lifecycle = Lifecycle(Sessions(session), managed_by, guard, maintained=maintained)
+lifecycle = Lifecycle(Sessions(session), managed_by, guard, maintained=table is not None)
 resource = PeeringResource(lifecycle, registry, local=bool(os.environ.get("AWS_SAM_LOCAL")))
 outbox = Outbox(session, os.environ.get("MAINTENANCE_QUEUE_URL", ""), os.environ.get("FINDINGS_TOPIC_ARN", ""))
 function = Function(resource, Maintenance(lifecycle, registry, outbox, mode))

@@ -67,6 +67,11 @@ class Place:
     region: str
     role_arn: str | None = None
 
+    @property
+    def side(self) -> str:
+        """The side, where it is one's."""
+        return ("accepter" if self.prefix else "requester") if self.account else ""
+
     def __str__(self) -> str:
         return f"{self.region} of {f'account {self.account}' if self.account else 'the function'}"
 
@@ -113,6 +118,7 @@ def explain(
     action = "".join(part.title() for part in operation.split("_"))
     if isinstance(error, ClientError):
         failure = _explain_answer(error, action, place, service)
+        failure.side = place.side
         failure.ec2_code = error.response["Error"].get("Code", "").lower()
         failure.ec2_status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
         return failure

@@ -36,6 +36,8 @@ class PeeringError(Exception):
     """The error code that AWS answered, in lower case (EC2 spells some in two ways); empty without an answer."""
     ec2_status = 0
     """The HTTP status of that answer."""
+    side = ""
+    """The side that it is about, `requester` or `accepter`; empty where it is about both, or about neither."""
     limit = REASON_LIMIT
     """Characters that its reason may have."""
 
@@ -58,7 +60,7 @@ class PeeringError(Exception):
     def told(self, cause: str, remedy: str) -> "PeeringError":
         """Return the same failure in other words."""
         other = type(self)(cause, remedy)
-        other.limit = self.limit
+        other.limit, other.side = self.limit, self.side
         return other
 
 

@@ -90,7 +90,7 @@ class Item(_Stored):
     places: tuple[str, ...] = ()
     """Account and Region of the requester's and of the accepter's side, `111111111111/eu-west-1`."""
     findings: tuple[str, ...] = ()
-    """What maintenance found last, so that nobody is told the same again."""
+    """Digests of what maintenance found last, so that nobody is told the same again."""
     recorded_at: int | None = None
     """When (seconds since 1970) a route was recorded last."""
     expires_at: int | None = None
@@ -106,11 +106,19 @@ class Item(_Stored):
         return self.requests[-1].request_id if self.requests else None
 
     def rests(self, now: float) -> bool:
-        """Tell whether the resource is as its stack asked for it, and nobody works on it."""
-        answer = self.requests[-1].answer if self.requests else None
-        succeeded = answer is not None and answer["Status"] == "SUCCESS"
+        """Tell whether the resource is as its stack asked for it, and nobody works on it.
+
+        A clean-up after a replacement that failed is no matter of the connection that lives.
+        """
+        answers = [served.answer for served in self.requests if not self._failed_to_clean_up(served)]
+        succeeded = bool(answers) and answers[-1] is not None and answers[-1]["Status"] == "SUCCESS"
         free = self.lease is None or self.lease.until <= now
         return succeeded and free and self.properties is not None and bool(self.living)
+
+    def _failed_to_clean_up(self, served: Served) -> bool:
+        answer = served.answer
+        failed = served.request_type == "Delete" and answer is not None and answer["Status"] == "FAILED"
+        return failed and answer is not None and answer["PhysicalResourceId"] not in self.living[-1:]
 
     @property
     def names(self) -> list[str]:
@@ -206,6 +214,12 @@ def watched(item: Item, claim: Claim, now: float) -> Item:
     if claim.request.request_id != item.newest or not item.rests(now):
         raise _superseded(item)
     return item.model_copy(update={"lease": _lease(claim, now)})
+
+
+def abandoned(item: Item, now: float) -> Item:
+    """Return the item of a resource that its stack has let go without deleting it."""
+    nothing = Item(requests=item.requests, expires_at=int(now) + KEPT_SECONDS)
+    return item.model_copy(update={name: getattr(nothing, name) for name in Item.model_fields})
 
 
 def released(item: Item, claim: Claim, records: Collection[RouteRecord], findings: tuple[str, ...]) -> Item:

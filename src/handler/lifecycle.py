@@ -30,6 +30,11 @@ UNDO_SECONDS: Final = 60.0
 REMEMBERED_WITHIN: Final = 5.0
 """Seconds that may go into what only maintenance needs."""
 
+UNKNOWN_EXTERNAL_ID: Final = (
+    "Maintenance knows no external id of it. If it needs one, deploy the stack once with a change of the resource; "
+    "else check that it exists, and that it trusts the function's role."
+)
+
 
 @dataclass(frozen=True)
 class Run:
@@ -56,7 +61,7 @@ class Lifecycle:
     managed_by: str
     guard: Guard
     maintained: bool = False
-    """Whether there is maintenance, which has to know the external ids of roles."""
+    """Whether there may be maintenance, now or later, which has to know the external ids of roles."""
 
     def serve(self, request: Request, run: Run) -> None:
         """Serve a request. What is reached is written into the run's progress.
@@ -226,6 +231,8 @@ class Lifecycle:
                 access = self.sessions.recalled(access, self.managed_by, run.deadline, run.reads)
             return self.sessions.open(access, name, run.deadline, run.reads)
         except AccessDenied as failure:
+            if run.upkeep and access.external_id is None:
+                raise failure.told(failure.cause, UNKNOWN_EXTERNAL_ID) from failure
             if desired.present or side is desired.lead:
                 raise
             logger.warning("the accepter's side cannot be reached", reason=failure.reason)

@@ -7,10 +7,11 @@ looked at anew, and gives way to any request of CloudFormation.
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aws_lambda_powertools.utilities.batch import SqsFifoPartialProcessor, process_partial_response
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from handler.calls import MARK
@@ -26,12 +27,17 @@ from handler.progress import Progress
 from handler.reconcile import Outcome
 from handler.registry import Key, Registry, Tenure
 from handler.telemetry import begin, logger, measure_upkeep
-from handler.upkeep import Finding, Kind, findings, of_failure, repaired
+from handler.upkeep import Finding, Kind, digests, findings, of_failure, repaired
 from handler.wake import names, ours, woken
 
 SECONDS: Final = 120.0
-"""The most for one resource: the next sweep goes on with what is left."""
+"""The most for a look, and for a repair: the next sweep goes on with what is left."""
 
+TELLING_SECONDS: Final = 30.0
+"""Kept to write down and to tell what was found, however long EC2 takes."""
+
+APART: Final = 10
+"""Resources that an event may wake without their standing in line: more would take the rate of a whole place."""
 
 REPAIRABLE: Final = {Kind.DRIFT, Kind.BLACKHOLE}
 
@@ -69,10 +75,14 @@ class Maintenance:
         if self.mode is Mode.OFF or ours(detail, MARK) or not found:
             return 0
         entries = [entry for entry in self.registry.store.entries(deadline) if woken(found, entry.names)]
-        return self.outbox.enqueue(entries, str(detail.get("eventName")), self.registry.clock.wall(), deadline)
+        now, apart = self.registry.clock.wall(), len(entries) <= APART
+        return self.outbox.enqueue(entries, str(detail.get("eventName")), now, deadline, apart=apart)
 
     def work(self, event: Mapping[str, Any], context: Any, deadline: Deadline) -> dict[str, Any]:  # noqa: ANN401
         """Look at the resources of some messages together; what fails unforeseen is left in the queue.
+
+        The order of messages means nothing: one that fails holds back no other. A resource of which the registry
+        cannot tell is a finding too, since the next sweep asks again.
 
         Raises:
             BatchProcessingError: none could be served.
@@ -83,10 +93,16 @@ class Maintenance:
         counts: Counter[str] = Counter()
 
         def look(record: SQSRecord) -> None:
-            found = self.keep(_key(record.json_body), None, deadline, reads)
+            key = _key(record.json_body)
+            try:
+                found = self.keep(key, None, deadline, reads)
+            except PeeringError as failure:
+                begin((), stack_id=key[0], logical_id=key[1])
+                found = [of_failure(failure)]
+                _log(found)
             counts.update(counted(found) if found is not None else {})
 
-        processor = SqsFifoPartialProcessor(skip_group_on_error=True)
+        processor = BatchProcessor(EventType.SQS)
         answer = process_partial_response(dict(event), look, processor, context)
         measure_upkeep(counts)
         return dict(answer)
@@ -95,14 +111,16 @@ class Maintenance:
         """Return the VPCs of some resources, so that they can be read together."""
         known: set[str] = set()
         for key in keys:
-            tenure = self.registry.resting(key, deadline)
-            known |= set(tenure.vpc_ids(tenure.claim.request.connection_id).values()) if tenure else set()
+            with suppress(PeeringError):  # whoever looks at the resource is told
+                tenure = self.registry.resting(key, deadline)
+                known |= set(tenure.vpc_ids(tenure.claim.request.connection_id).values()) if tenure else set()
         return known - {""}
 
     def keep(self, key: Key, mode: Mode | None, deadline: Deadline, reads: Reads | None = None) -> list[Finding] | None:
         """Look at one resource, and repair it where the mode says so; None where there is nothing to be kept now.
 
-        Without a mode, that of the resource counts, or else that of the installation.
+        Without a mode, that of the resource counts, or else that of the installation. Whoever asks for a report is
+        told by the answer, and nothing is written down: what is found stays for the next sweep to tell.
 
         Raises:
             PeeringError: the registry cannot be used.
@@ -116,48 +134,49 @@ class Maintenance:
         asked = mode or Mode(request.resource_properties.get("MaintenanceMode", self.mode))
         if asked is Mode.OFF:
             return None
-        part, before = deadline.within(SECONDS), tenure.findings
-        found = self._kept(tenure, asked, reads, part)
-        for finding in found or ():
-            logger.warning(
-                "finding", finding=finding.kind, side=finding.side or "both", text=finding.text, done=finding.done
-            )
-        if found and _texts(found) != before:
-            self.outbox.tell(key, found, part)
-        return found
-
-    def _kept(self, tenure: Tenure, mode: Mode, reads: Reads | None, deadline: Deadline) -> list[Finding] | None:
-        run = Run(deadline, _progress(tenure), tenure, upkeep=True, reads=reads)
-        found = self._looked(tenure, run)
-        if mode is Mode.REPAIR and any(finding.kind in REPAIRABLE for finding in found):
-            return self._repair(tenure, found, deadline)
+        before = tenure.findings
+        run = Run(_part(deadline), _progress(tenure), tenure, upkeep=True, reads=reads)
+        found, observed = self._looked(tenure, run)
+        if asked is Mode.REPAIR and any(finding.kind in REPAIRABLE for finding in found):
+            return self._repair(tenure, found, observed, deadline)
         if found and not self._rests_still(tenure, deadline):
             return None
-        tenure.note(_texts(found), deadline)
+        _log(found)
+        if mode is not Mode.REPORT:
+            tenure.note(digests(found), deadline)
+            self._tell(tenure, found, before, deadline)
         return found
 
-    def _looked(self, tenure: Tenure, run: Run) -> list[Finding]:
+    def _tell(self, tenure: Tenure, found: list[Finding], before: tuple[str, ...], deadline: Deadline) -> None:
+        """Tell people what was found, unless it is what they were told before."""
+        if found and digests(found) != before:
+            self.outbox.tell(tenure.key, found, deadline)
+
+    def _looked(self, tenure: Tenure, run: Run) -> tuple[list[Finding], Observed]:
         try:
             desired, outcome = self.lifecycle.upkeep(tenure.claim.request, run, repair=False)
         except PeeringError as failure:
-            return [of_failure(failure)]
-        return [*findings(desired, outcome.observed, outcome.plan)]
+            return [of_failure(failure)], Observed(None, None)
+        return [*findings(desired, outcome.observed, outcome.plan, tenure.findings)], outcome.observed
 
     def _rests_still(self, tenure: Tenure, deadline: Deadline) -> bool:
         """Tell whether nothing has happened to a resource since it was looked at: else what was found may be untrue."""
-        now = self.registry.resting((tenure.claim.request.stack_id, tenure.claim.request.logical_resource_id), deadline)
+        now = self.registry.resting(tenure.key, deadline)
         return now is not None and now.revision == tenure.revision
 
-    def _repair(self, tenure: Tenure, seen: list[Finding], deadline: Deadline) -> list[Finding] | None:
+    def _repair(
+        self, tenure: Tenure, seen: list[Finding], observed: Observed, deadline: Deadline
+    ) -> list[Finding] | None:
         """Look again with the resource held, and repair; None where a request of CloudFormation has come.
 
         What a failure leaves is what was `seen` before, less what had been repaired by then.
         """
+        before = tenure.findings
         try:
             tenure.watch(deadline)
         except Superseded:
             return None
-        part = deadline.within(SECONDS)
+        part = _part(deadline)
         part.guard = tenure.check
         progress = _progress(tenure)
         found: list[Finding] = []
@@ -165,18 +184,20 @@ class Maintenance:
             desired, outcome = self.lifecycle.upkeep(
                 tenure.claim.request, Run(part, progress, tenure, upkeep=True), repair=True
             )
-            found = _done(desired, outcome, progress.changes)
+            found = _done(desired, outcome, progress.changes, before)
         except (Superseded, LeaseLost):
             return None
         except PeeringError as failure:
-            found = [*repaired(seen, progress.changes, Observed(None, None)), of_failure(failure)]
+            found = [*repaired(seen, progress.changes, observed), of_failure(failure)]
         finally:
-            tenure.leave(_texts(found), deadline)
+            _log(found)
+            tenure.leave(digests(found), deadline)
+        self._tell(tenure, found, before, deadline)
         return found
 
 
-def _done(desired: Desired, outcome: Outcome, changes: list[Change]) -> list[Finding]:
-    found = [*findings(desired, outcome.observed, outcome.plan)]
+def _done(desired: Desired, outcome: Outcome, changes: list[Change], known: tuple[str, ...]) -> list[Finding]:
+    found = [*findings(desired, outcome.observed, outcome.plan, known)]
     return repaired(found, changes, outcome.observed)
 
 
@@ -188,8 +209,15 @@ def _key(body: Mapping[str, str]) -> Key:
     return body["StackId"], body["LogicalResourceId"]
 
 
-def _texts(found: Iterable[Finding]) -> tuple[str, ...]:
-    return tuple(finding.text for finding in found)
+def _part(deadline: Deadline) -> Deadline:
+    return deadline.earlier(TELLING_SECONDS).within(SECONDS)
+
+
+def _log(found: Iterable[Finding]) -> None:
+    for finding in found:
+        logger.warning(
+            "finding", finding=finding.kind, side=finding.side or "both", text=finding.text, done=finding.done
+        )
 
 
 def counted(found: Collection[Finding]) -> dict[str, int]:

@@ -19,6 +19,8 @@ from handler.request import Request
 from handler.telemetry import begin
 
 NOBODY: Final = "arn:aws:cloudformation:{}:{}:stack/plan/0"
+UNKNOWN: Final = "There is no such resource, or a request of its stack is under way or has failed."
+FORGOTTEN: Final = "Maintenance leaves it alone from now on. Its connection and its routes stay as they are."
 
 
 class _Asked(BaseModel):
@@ -38,9 +40,9 @@ class List(_Asked):
 
 
 class Look(_Asked):
-    """Tell how a resource is (`Check`), or mend it (`Repair`)."""
+    """Tell how a resource is (`Check`), mend it (`Repair`), or leave it alone from now on (`Forget`)."""
 
-    action: Literal["Check", "Repair"]
+    action: Literal["Check", "Repair", "Forget"]
     stack_id: str
     logical_resource_id: str
 
@@ -104,11 +106,14 @@ class Operator:
         return {"Resources": resources, "Text": "\n".join(lines) or "There is no resource."}
 
     def _look(self, asked: Look, deadline: Deadline) -> dict[str, Any]:
+        key = (asked.stack_id, asked.logical_resource_id)
+        if asked.action == "Forget":
+            forgotten = self.maintenance.registry.abandon(key, deadline)
+            return {"Forgotten": forgotten, "Text": FORGOTTEN if forgotten else UNKNOWN}
         mode = Mode.REPAIR if asked.action == "Repair" else Mode.REPORT
-        found = self.maintenance.keep((asked.stack_id, asked.logical_resource_id), mode, deadline)
+        found = self.maintenance.keep(key, mode, deadline)
         if found is None:
-            text = "There is no such resource, or a request of its stack is under way or has failed."
-            return {"Findings": None, "Text": text}
+            return {"Findings": None, "Text": UNKNOWN}
         text = "\n".join(map(str, found)) or "All is as the stack asks for it."
         return {"Findings": [asdict(finding) for finding in found], "Text": text}
 

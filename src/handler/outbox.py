@@ -1,7 +1,7 @@
 """The only calls to SQS and SNS: which resources are to be looked at, and what was found."""
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from hashlib import sha256
 from itertools import islice
 from typing import Any, Final
@@ -24,6 +24,9 @@ LINES: Final = 4
 BUCKET_SECONDS: Final = 10
 """The queue delays each message so long: what happens meanwhile to the same resource needs no second one."""
 
+TOLD: Final = 100
+"""Findings that a message names: SNS takes 256 KB."""
+
 SUBJECT_LIMIT: Final = 99
 """Characters of a subject that SNS takes."""
 
@@ -37,11 +40,13 @@ class Outbox:
         self._topic_arn = topic_arn
         self._place = Place("", "", session.get_config_variable("region") or "")
 
-    def enqueue(self, entries: Iterable[Entry], reason: str, now: float, deadline: Deadline) -> int:
+    def enqueue(
+        self, entries: Iterable[Entry], reason: str, now: float, deadline: Deadline, *, apart: bool = False
+    ) -> int:
         """Put a message for each resource into the queue, and return how many; the same within seconds counts once.
 
-        Those of a sweep stand in few lines for each account and Region, so that few workers at a time read there; a
-        woken resource waits for no other.
+        They stand in few lines for each account and Region, so that few workers at a time read there; `apart`, each
+        waits for no other.
 
         Raises:
             PeeringError: the queue cannot be reached.
@@ -50,7 +55,7 @@ class Outbox:
         client = self._session.create_client("sqs", config=CONFIG)
         waiting, count = iter(entries), 0
         while some := list(islice(waiting, BATCH)):
-            messages = [_message(entry, reason, now, str(number)) for number, entry in enumerate(some)]
+            messages = [_message(entry, reason, now, str(number), apart=apart) for number, entry in enumerate(some)]
             parameters = {"QueueUrl": self._queue_url, "Entries": messages}
             answer = call(client, "send_message_batch", self._place, deadline, **parameters)
             if refused := answer.get("Failed"):
@@ -73,22 +78,28 @@ class Outbox:
                 deadline,
                 TopicArn=self._topic_arn,
                 Subject=subject[:SUBJECT_LIMIT],
-                Message="\n".join([f"Stack {key[0]}, resource {key[1]}:", *(_line(each) for each in found)]),
+                Message="\n".join([f"Stack {key[0]}, resource {key[1]}:", *_lines(found)]),
             )
         except PeeringError as failure:
             logger.warning("nobody could be told of the findings", reason=failure.reason)
 
 
-def _message(entry: Entry, reason: str, now: float, number: str) -> dict[str, Any]:
+def _message(entry: Entry, reason: str, now: float, number: str, *, apart: bool) -> dict[str, Any]:
     name = "/".join(entry.key)
     digest, bucket = sha256(name.encode()).hexdigest(), int(now // BUCKET_SECONDS)
     line = f"{entry.place}/{int(digest, 16) % LINES}"
     return {
         "Id": number,
         "MessageBody": json.dumps({"StackId": entry.key[0], "LogicalResourceId": entry.key[1], "Reason": reason}),
-        "MessageGroupId": line if reason == "sweep" else digest,
-        "MessageDeduplicationId": sha256(f"{name} {reason} {bucket}".encode()).hexdigest(),
+        "MessageGroupId": digest if apart else line,
+        "MessageDeduplicationId": sha256(f"{name} {bucket}".encode()).hexdigest(),
     }
+
+
+def _lines(found: Collection[Finding]) -> Iterator[str]:
+    yield from map(_line, islice(found, TOLD))
+    if len(found) > TOLD:
+        yield f"- and {len(found) - TOLD} more: see the log of the function."
 
 
 def _line(finding: Finding) -> str:

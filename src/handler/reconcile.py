@@ -10,6 +10,7 @@ from handler.changes import (
     AcceptConnection,
     Change,
     CreateConnection,
+    CreateRoute,
     DeleteRoute,
     ModifyOptions,
     ReplaceRoute,
@@ -94,10 +95,7 @@ class Reconciler:
         observed = observe(desired, self.sides, self.tenure.records)
         self._raise_if_deleted(desired, observed)
         desired = desired.completed(observed.view(desired.lead).connection(desired.foreign_id))
-        planned = plan(desired, observed)
-        if desired.preflight and (asked := near_limits(observed, planned.changes)):
-            observed = with_quotas(observed, self.sides, asked)
-            planned = plan(desired, observed)
+        observed, planned = self._plan(desired, observed)
         self.witness.planned(planned)
         planned.raise_if_unsafe()
         return (
@@ -112,9 +110,18 @@ class Reconciler:
 
         """
         observed = observe(desired, self.sides, self.tenure.records)
-        desired = desired.completed(observed.view(desired.lead).connection(desired.foreign_id))
-        planned = plan(desired, observed)
+        observed, planned = self._plan(
+            desired.completed(observed.view(desired.lead).connection(desired.foreign_id)), observed
+        )
         return Outcome(planned.connection, observed, planned)
+
+    def _plan(self, desired: Desired, observed: Observed) -> tuple[Observed, Plan]:
+        """Plan; where that comes near to a quota, it is asked for, and what was observed has it."""
+        planned = plan(desired, observed)
+        if desired.preflight and (asked := near_limits(observed, planned.changes)):
+            observed = with_quotas(observed, self.sides, asked)
+            planned = plan(desired, observed)
+        return observed, planned
 
     def keep(self, desired: Desired) -> Outcome:
         """Lead the world back to the desired state, as far as maintenance may; the plan returned is the whole one.
@@ -124,7 +131,7 @@ class Reconciler:
 
         """
         seen = self.look(desired)
-        allowed = permitted(seen.plan)
+        allowed = permitted(seen.plan, seen.observed, self.tenure.findings)
         if allowed.changes:
             self._converge(desired, seen.observed, allowed)
         return seen
@@ -149,7 +156,8 @@ class Reconciler:
         if established or (planned.active and planned.connection and planned.connection.status is not Status.ACTIVE):
             views = self._establish(desired, planned)
             observed = self._look_again(desired, observed, planned, views)
-            planned = permitted(plan(desired, observed)) if self.upkeep else plan(desired, observed)
+            planned = plan(desired, observed)
+            planned = permitted(planned, observed, self.tenure.findings) if self.upkeep else planned
             planned.raise_if_unsafe()
             self._remember_found(planned)
         connection = planned.connection
@@ -157,7 +165,9 @@ class Reconciler:
             raise _ended_meanwhile(desired)
         made, broken = planned.of(Stage.MAKE), planned.of(Stage.BREAK)
         if self.tenure.settled:  # an invocation that died has taken them off: one made by hand is not ours
-            self.tenure.forget(connection.connection_id, gone_routes(observed, connection.connection_id))
+            made_again = {change.route for change in made if isinstance(change, CreateRoute)}
+            gone = [key for key in gone_routes(observed, connection.connection_id) if key not in made_again]
+            self.tenure.forget(connection.connection_id, gone)
         self._apply_routes_and_settings(connection, made, broken)
         if any(isinstance(change, ModifyOptions | TagConnection | UntagConnection) for change in (*made, *broken)):
             observed = self._read_back(desired, observed, planned)

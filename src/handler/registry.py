@@ -21,6 +21,7 @@ from handler.item import (
     Item,
     LeaseLost,
     Superseded,
+    abandoned,
     admitted,
     answered,
     forgotten,
@@ -266,6 +267,19 @@ class Registry:
         )
         return Tenure(self.store, self.clock, Claim(request, uuid4().hex), unpacked(item.routes), _last=last)
 
+    def abandon(self, key: Key, deadline: Deadline) -> bool:
+        """Forget a resource that its stack has let go; tell whether there was one, and nobody worked on it.
+
+        Raises:
+            PeeringError: the table cannot be used.
+
+        """
+        last = self.store.load(key, deadline)
+        now = self.clock.wall()
+        if last is None or last.item.properties is None or (last.item.lease and last.item.lease.until > now):
+            return False
+        return self.store.save(key, last.name, Revision(uuid4().hex, abandoned(last.item, now)), deadline)
+
 
 @dataclass
 class Tenure:
@@ -319,7 +333,8 @@ class Tenure:
         return lease.until - self.clock.wall() if lease and self._holds else None
 
     @property
-    def _key(self) -> Key:
+    def key(self) -> Key:
+        """What the resource is known by."""
         return self.claim.request.stack_id, self.claim.request.logical_resource_id
 
     def begin(self, deadline: Deadline) -> None:
@@ -339,7 +354,7 @@ class Tenure:
 
     def _enter(self, deadline: Deadline) -> bool:
         first = self._last is None
-        self._last = self.store.load(self._key, deadline)
+        self._last = self.store.load(self.key, deadline)
         if first:
             deleted = any(served.request_type == "Delete" for served in self._item.requests)
             self.repeated = self._item.served(self.claim.request.request_id) is not None and not deleted
@@ -381,10 +396,10 @@ class Tenure:
         while (changed := change(self._item)) != self._item:
             self._writings += 1
             revision = Revision(f"{self.claim.holder}-{self._writings}", changed)
-            if self.store.save(self._key, self._last.name if self._last else None, revision, deadline):
+            if self.store.save(self.key, self._last.name if self._last else None, revision, deadline):
                 self._last, self._renewed = revision, self.clock.now()
                 return
-            self._last = self.store.load(self._key, deadline)
+            self._last = self.store.load(self.key, deadline)
             if self._last and self._last.name == revision.name:  # written, though the reply was lost
                 self._renewed = self.clock.now()
                 return
@@ -418,11 +433,11 @@ class Tenure:
     def alone(self) -> "Tenure":
         """Return a hold that needs no table, with what was read of the item."""
         kept = {"routes": self._item.routes, "vpc_ids": self._item.vpc_ids, "living": self._item.living}
-        return Tenure(MemoryStore({self._key: Revision("read", Item(**kept))}), self.clock, self.claim)
+        return Tenure(MemoryStore({self.key: Revision("read", Item(**kept))}), self.clock, self.claim)
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """What maintenance found last."""
+        """What maintenance found last, as `upkeep.digests`."""
         return self._item.findings
 
     @property
@@ -460,7 +475,7 @@ class Tenure:
         """
         if self._last and findings != self.findings:
             revision = Revision(f"{self.claim.holder}-note", self._item.model_copy(update={"findings": findings}))
-            self.store.save(self._key, self._last.name, revision, deadline)
+            self.store.save(self.key, self._last.name, revision, deadline)
 
     def finish(self, answer: Answer, deadline: Deadline, *, release: bool = True) -> Answer:
         """Record the answer, and release the resource; return the answer that stands, if the request had one.
@@ -476,7 +491,7 @@ class Tenure:
         with self._lock:
             part = deadline.within(REACHED_WITHIN)
             if not self._holds:
-                self._last = self.store.load(self._key, part)
+                self._last = self.store.load(self.key, part)
                 self.records = unpacked(self._item.routes)
             now = self.clock.wall()
             self._write(lambda item: answered(item, self.claim, now, answer, self.records, release), part)

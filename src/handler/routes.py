@@ -182,7 +182,9 @@ def conflict(key: RouteKey, route: Route) -> PeeringError:
     """Return the refusal to take a destination from another target."""
     prefix = key.side.prefix
     target = f"{route.target} (a blackhole)" if route.blackhole else route.target
-    return ResourceConflict(
+    failure = ResourceConflict(
         f"{key.table_id} routes {key.destination} to {target} already.",
         f"Remove that route, exclude the table, or set {prefix}Routes.OnConflict to Skip or Replace.",
     )
+    failure.side = key.side
+    return failure

@@ -4,9 +4,10 @@ Maintenance makes and deletes no connection, and takes no route from another tar
 allow: it reports instead.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from hashlib import sha256
 from typing import Final
 
 from handler.changes import (
@@ -21,11 +22,18 @@ from handler.changes import (
     TagConnection,
     UntagConnection,
 )
-from handler.errors import AccessDenied, PeeringError, ResourceConflict
+from handler.errors import AccessDenied, NotFound, NotStabilized, PeeringError, ResourceConflict
 from handler.model import Connection, Desired, Observed
+from handler.ownership import not_ours
 from handler.plan import Plan
 
 REMEDY: Final = "Find out who ended it. To make it anew, deploy the stack with a change of this resource, a tag say."
+
+
+REMEDY_OF_FOREIGN: Final = "Ask its requester for a new one, and deploy the stack with its id."
+
+
+CONTENDED: Final = "It was put right at the last look and taken again: leave it to one of the two who ask for it."
 
 
 class Kind(StrEnum):
@@ -52,26 +60,40 @@ class Finding:
         return f"{self.text} ({'repaired' if self.done else 'not repaired'})"
 
 
-def permitted(plan: Plan) -> Plan:
-    """Return the part of a plan that maintenance may carry out.
+def digests(found: Iterable[Finding]) -> tuple[str, ...]:
+    """Return what the findings, repaired or not, are known by later: an item of the registry has to hold thousands."""
+    return tuple(sha256(str(finding).encode()).hexdigest()[:16] for finding in found)
 
-    A conflict of one route leaves the others to be repaired; any other refusal leaves all as it is.
+
+def permitted(plan: Plan, observed: Observed, known: Collection[str] = ()) -> Plan:
+    """Return the part of a plan that maintenance may carry out; of `known` findings, see `findings`.
+
+    A conflict of one route leaves the others to be repaired; so does a table, a subnet or a prefix list that is gone,
+    but then no route is taken off for being asked for no more. Any other refusal leaves all as it is.
     """
-    conflicts_only = all(isinstance(refusal, ResourceConflict) for refusal in plan.refusals)
+    leaves_the_rest = all(isinstance(refusal, ResourceConflict | NotFound) for refusal in plan.refusals)
     lives = plan.connection is not None and plan.connection.status.live
     foreign = any(isinstance(change, CreateConnection | AdoptConnection) for change in plan.changes)
-    if conflicts_only and lives and not foreign:
-        return replace(plan, refusals=())
-    return replace(plan, refusals=(), changes=())
+    if not leaves_the_rest or not lives or foreign:
+        return replace(plan, refusals=(), changes=())
+    unsure = any(isinstance(refusal, NotFound) for refusal in plan.refusals)
+    changes = (change for change in plan.changes if not (unsure and isinstance(change, DeleteRoute)))
+    return replace(
+        plan, refusals=(), changes=tuple(change for change in changes if not _contended(observed, change, known))
+    )
 
 
-def findings(desired: Desired, observed: Observed, plan: Plan) -> Iterator[Finding]:
-    """Yield what a plan, as it was before `permitted`, shows."""
+def findings(desired: Desired, observed: Observed, plan: Plan, known: Collection[str] = ()) -> Iterator[Finding]:
+    """Yield what a plan, as it was before `permitted`, shows.
+
+    `known` are the `digests` of the last look: a route that was taken from another target then, and leads there again,
+    has two owners. It is told, rather than taken for ever.
+    """
     if lost := _lost(desired, observed, plan):
         yield Finding(Kind.CONNECTION, "", lost)
         return
     for change in plan.changes:
-        yield _of_change(observed, change)
+        yield _contended(observed, change, known) or _of_change(observed, change)
     for refusal in plan.refusals:
         yield of_failure(refusal)
 
@@ -82,11 +104,21 @@ def _lost(desired: Desired, observed: Observed, plan: Plan) -> str | None:
     seen: Connection | None = plan.connection or observed.view(desired.lead).connection(known)
     if seen and seen.status.live and not any(isinstance(c, CreateConnection | AdoptConnection) for c in plan.changes):
         return None
+    remedy = REMEDY_OF_FOREIGN if desired.foreign_id else REMEDY
     if seen is None:
-        return f"{known} is gone. {REMEDY}"
+        return f"{known} is gone. {remedy}"
     if seen.status.live:
-        return f"{seen.connection_id} does not carry the owner tags of this resource any more. {REMEDY}"
-    return f"{seen.connection_id} is {seen.status}: {seen.message or 'no message'}. {REMEDY}"
+        return f"{not_ours(seen).cause} {not_ours(seen).remedy}"
+    return f"{seen.connection_id} is {seen.status}: {seen.message or 'no message'}. {remedy}"
+
+
+def _contended(observed: Observed, change: Change, known: Collection[str]) -> Finding | None:
+    """Return what is to be said of a route that somebody takes again and again."""
+    if not isinstance(change, ReplaceRoute) or change.target is not None or change.former in observed.gone:
+        return None
+    taken = _of_change(observed, change)
+    contended = replace(taken, kind=Kind.CONFLICT, text=f"{taken.text} {CONTENDED}")
+    return contended if set(digests([replace(taken, done=True), contended])) & set(known) else None
 
 
 def _of_change(observed: Observed, change: Change) -> Finding:
@@ -123,7 +155,8 @@ def of_failure(failure: PeeringError) -> Finding:
         kind = Kind.ROLE
     else:
         kind = Kind.CONFLICT if isinstance(failure, ResourceConflict) else Kind.FAILURE
-    return Finding(kind, "", f"{failure.cause} {failure.remedy}")
+    remedy = "The next sweep goes on." if isinstance(failure, NotStabilized) else failure.remedy
+    return Finding(kind, failure.side, f"{failure.cause} {remedy}")
 
 
 def repaired(found: Sequence[Finding], changes: Sequence[Change], observed: Observed) -> list[Finding]:

@@ -9,6 +9,11 @@ NAMED: Final = ("vpc-", "pcx-", "rtb-")
 TAGGED: Final = ("rtb-", "rtbassoc-", "subnet-")
 """What a selector may choose by its tags, or by its association, though nobody knows it yet."""
 
+SELECTING: Final = frozenset(
+    {"AssociateRouteTable", "CreateTags", "DeleteTags", "DisassociateRouteTable", "ReplaceRouteTableAssociation"}
+)
+"""Events that change what a selector chooses; whatever else makes a table or a subnet names its VPC."""
+
 
 def names(detail: Mapping[str, Any]) -> set[str]:
     """Return the ids that an event is about, and its place where a selector may choose one of them.
@@ -18,7 +23,7 @@ def names(detail: Mapping[str, Any]) -> set[str]:
     """
     ids = {*_texts(detail.get("requestParameters")), *_texts(detail.get("responseElements"))}
     found = {each for each in ids if each.startswith(NAMED)}
-    if any(each.startswith(TAGGED) for each in ids):
+    if detail.get("eventName") in SELECTING and any(each.startswith(TAGGED) for each in ids):
         found.add(f"{detail.get('recipientAccountId', '')}/{detail.get('awsRegion', '')}")
     return found
 

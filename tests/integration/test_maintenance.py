@@ -9,12 +9,12 @@ import pytest
 
 from handler.clock import Deadline
 from handler.errors import InternalFailure, NotStabilized
-from handler.maintenance import Maintenance
+from handler.maintenance import APART, Maintenance
 from handler.model import Mode
-from handler.registry import Registry, Revision
+from handler.registry import MemoryStore, Registry, Revision
 from handler.request import Request
 from handler.upkeep import Finding, Kind
-from local.strict import Call
+from local.strict import Call, Fault
 from local.world import Vpc, client
 from tests.harness import (
     HUB,
@@ -407,7 +407,7 @@ def test_a_message_that_fails_comes_again(
 
     def fail(_: object, failing: tuple[str, str], *__: object) -> list[Finding]:
         if failing != key(stack):
-            raise InternalFailure("the registry cannot be used.", "Look at it.")
+            raise RuntimeError
         return []
 
     monkeypatch.setattr(Maintenance, "keep", fail)
@@ -415,6 +415,142 @@ def test_a_message_that_fails_comes_again(
     answer = maintenance.work({"Records": taken}, None, Deadline(world.time.clock, 800))
 
     assert {"batchItemFailures": [{"itemIdentifier": taken[1]["messageId"]}]} == answer
+
+
+def test_an_item_that_cannot_be_read_fails_no_other(
+    world: World, pair: tuple[Vpc, Vpc], stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told, and the rest of the batch is looked at; the next sweep asks for it again."""
+    other = world.stack("other")
+    other.create(world.properties(pair[0], world.peer_vpc("other", "10.9.0.0/16")))
+    delete_route(world, pair[0], 0, "10.8.0.0/16")
+    maintenance = world.maintenance()
+    maintenance.sweep(Deadline(world.time.clock, 800))
+    load = world.store.load
+
+    def unreadable(which: tuple[str, str], deadline: Deadline) -> Revision | None:
+        if which == key(other):
+            raise InternalFailure("the registry holds what is no item.", "Restore it.")
+        return load(which, deadline)
+
+    monkeypatch.setattr(world.store, "load", unreadable)
+    caplog.clear()
+    world.time.sleep(600)
+
+    answer = maintenance.work({"Records": messages(world)}, None, Deadline(world.time.clock, 800))
+
+    assert {"batchItemFailures": []} == answer
+    assert stack.physical_id == world.routes(pair[0])[pair[0].route_table_ids[0]]["10.8.0.0/16"]
+    assert {"the registry holds what is no item. Restore it."} < {
+        record.__dict__["text"] for record in caplog.records if record.message == "finding"
+    }
+
+
+class Table(MemoryStore):
+    """A store that asks for time, as DynamoDB's does."""
+
+    def load(self, key: tuple[str, str], deadline: Deadline) -> Revision | None:
+        """Read in time."""
+        deadline.check("reading")
+        return super().load(key, deadline)
+
+    def save(self, key: tuple[str, str], over: str | None, revision: Revision, deadline: Deadline) -> bool:
+        """Write in time."""
+        deadline.check("writing")
+        return super().save(key, over, revision, deadline)
+
+
+@pytest.mark.parametrize("operation", ["DescribeRouteTables", "CreateRoute"])
+def test_what_takes_too_long_is_told(world: World, pair: tuple[Vpc, Vpc], operation: str) -> None:
+    """A look or a repair that EC2 throttles to its end is a finding, and leaves nothing held."""
+    world.store = Table()
+    stack = world.stack()
+    stack.create(world.properties(*pair))
+    for vpc, block in (pair[0], "10.8.0.0/16"), (pair[1], "10.0.0.0/16"):
+        delete_route(world, vpc, 0, block)
+    world.aws.faults.extend(Fault(operation, code="RequestLimitExceeded", status=503) for _ in range(2000))
+    topic = subscribe(world)
+    world.time.sleep(600)
+    began = world.time.now()
+
+    found = world.maintenance().keep(key(stack), None, Deadline(world.time.clock, 150))
+
+    assert found
+    assert Kind.FAILURE is found[-1].kind
+    assert world.time.now() - began <= 120 + 13
+    (message,) = published(world, topic)
+    assert "Not repaired." in message
+    world.aws.faults.clear()
+    assert [True, True] == [finding.done for finding in kept(stack) or []]
+
+
+def test_two_owners_of_a_route_do_not_fight_for_ever(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """`OnConflict: Replace` takes a route back once; where it is taken again, people are told."""
+    stack = world.stack()
+    internet = internet_gateway(world, pair[0])
+    table = pair[0].route_table_ids[0]
+    stack.create(world.properties(*pair, Routes={"AllRouteTables": "true", "OnConflict": "Replace"}))
+    told = []
+    for _ in range(3):
+        world.ec2(pair[0]).replace_route(RouteTableId=table, DestinationCidrBlock="10.8.0.0/16", GatewayId=internet)
+        told.append([(finding.kind, finding.done) for finding in kept(stack) or []])
+
+    assert [[(Kind.DRIFT, True)], [(Kind.CONFLICT, False)], [(Kind.CONFLICT, False)]] == told
+    assert internet == world.routes(pair[0])[table]["10.8.0.0/16"]
+
+
+def test_a_route_that_was_taken_over_is_given_back_though_it_was_gone_meanwhile(
+    world: World, pair: tuple[Vpc, Vpc]
+) -> None:
+    """`OnConflict: Replace` promises it at Delete; that somebody deletes the route in between changes nothing."""
+    internet = internet_gateway(world, pair[0])
+    table = pair[0].route_table_ids[0]
+    world.ec2(pair[0]).create_route(RouteTableId=table, DestinationCidrBlock="10.8.0.0/16", GatewayId=internet)
+    stack = world.stack()
+    stack.create(world.properties(*pair, Routes={"AllRouteTables": "true", "OnConflict": "Replace"}))
+    delete_route(world, pair[0], 0, "10.8.0.0/16")
+    kept(stack)
+    assert stack.physical_id == world.routes(pair[0])[table]["10.8.0.0/16"]
+
+    stack.delete()
+
+    assert internet == world.routes(pair[0])[table]["10.8.0.0/16"]
+
+
+def test_a_listed_table_that_is_gone(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """It is told, and the other tables are kept all the same."""
+    stack = world.stack()
+    added = world.ec2(pair[0]).create_route_table(VpcId=pair[0].id)["RouteTable"]["RouteTableId"]
+    listed = [pair[0].route_table_ids[0], added]
+    stack.create(world.properties(*pair, Routes={"RouteTableIds": listed}))
+    world.ec2(pair[0]).delete_route_table(RouteTableId=added)
+    delete_route(world, pair[0], 0, "10.8.0.0/16")
+
+    found = kept(stack) or []
+
+    assert [(Kind.DRIFT, True), (Kind.FAILURE, False)] == [(finding.kind, finding.done) for finding in found]
+    assert added in found[1].text
+    assert stack.physical_id == world.routes(pair[0])[listed[0]]["10.8.0.0/16"]
+
+
+def test_an_event_that_wakes_many_lets_them_stand_in_line(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """A change of the hub's VPC wakes every spoke: no more workers read there than in a sweep."""
+    for number in range(APART + 1):
+        world.stack(f"s{number}").create(
+            world.properties(pair[0], world.peer_vpc(f"s{number}", f"10.{9 + number}.0.0/16", tables=1))
+        )
+        if number == APART - 1:
+            event = cloudtrail("CreateRouteTable", pair[0], {"vpcId": pair[0].id})
+            few = world.maintenance().wake(event, Deadline(world.time.clock, 800))
+            lines = [{message["attributes"]["MessageGroupId"] for message in messages(world)}]
+            world.time.sleep(60)
+
+    many = world.maintenance().wake(event, Deadline(world.time.clock, 800))
+
+    lines.append({message["attributes"]["MessageGroupId"] for message in messages(world)})
+    assert (APART, APART + 1) == (few, many)
+    assert APART == len(lines[0])
+    assert all(line.startswith(f"{HUB}/us-east-1/") for line in lines[1])
 
 
 def cloudtrail(name: str, vpc: Vpc, parameters: dict[str, Any], agent: str = "console") -> dict[str, Any]:

@@ -68,6 +68,32 @@ def test_check_and_repair(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> 
     assert [stack.physical_id] == list(world.routes(pair[0])[table].values())
 
 
+@pytest.mark.usefixtures("stack")
+def test_check_leaves_what_it_finds_to_be_told(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """Whoever asks reads the answer; the sweep that repairs it later tells the others."""
+    world.ec2(pair[0]).delete_route(RouteTableId=pair[0].route_table_ids[0], DestinationCidrBlock="10.8.0.0/16")
+    before = world.store.load((NAMED["StackId"], NAMED["LogicalResourceId"]), Deadline(world.time.clock, 1))
+
+    assert ask(world, "Check", **NAMED)["Findings"]
+
+    assert before == world.store.load((NAMED["StackId"], NAMED["LogicalResourceId"]), Deadline(world.time.clock, 1))
+
+
+def test_forget(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """What a stack has retained is somebody else's: it stays as it is, and is looked at no more."""
+    before = world.snapshot(*pair)
+
+    assert (True, []) == (ask(world, "Forget", **NAMED)["Forgotten"], ask(world, "List")["Resources"])
+
+    assert before == world.snapshot(*pair)
+    again = ask(world, "Forget", **NAMED)
+    assert not again["Forgotten"]
+    assert again["Text"].startswith("There is no such resource")
+    assert ask(world, "Check", **NAMED)["Findings"] is None
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert [] == world.live(pair[0])
+
+
 def test_unknown_resource(world: World) -> None:
     """Who mistypes a name is told so, and nothing else happens."""
     assert ask(world, "Repair", **NAMED)["Text"].startswith("There is no such resource")

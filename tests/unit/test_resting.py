@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from handler.clock import Deadline
-from handler.item import LEASE_SECONDS, Item, LeaseLost, Superseded
+from handler.item import KEPT_SECONDS, LEASE_SECONDS, Item, LeaseLost, Superseded
 from handler.model import RouteRecord
 from handler.registry import REACHED_WITHIN, Entry, Key, MemoryStore, Registry, Revision, Tenure
 from tests.harness import VirtualTime
@@ -136,6 +136,41 @@ def test_what_does_not_rest(store: Seen, time: VirtualTime) -> None:
     assert resting(store, time) is None
     work(store, time, "Delete", "delete").finish(ANSWER, Deadline(time.clock, 900))
     assert resting(store, time) is None
+
+
+def test_a_clean_up_that_failed(store: Seen, time: VirtualTime) -> None:
+    """The stack is complete, and what lives is to be kept; a Delete of that which failed is another matter."""
+    created(store, time)
+    new = {**ANSWER, "PhysicalResourceId": "pcx-new"}
+    work(store, time, "Update", "update").finish(new, Deadline(time.clock, 900))
+    work(store, time, "Delete", "clean-up").finish({**ANSWER, "Status": "FAILED"}, Deadline(time.clock, 900))
+
+    assert "pcx-new" == run(store, time).claim.request.physical_resource_id
+    assert "clean-up" == run(store, time).claim.request.request_id
+    work(store, time, "Delete", "delete").finish({**new, "Status": "FAILED"}, Deadline(time.clock, 900))
+    assert resting(store, time) is None
+
+
+def test_what_a_stack_has_let_go(store: Seen, time: VirtualTime) -> None:
+    """With DeletionPolicy: Retain no Delete ever comes: told so, maintenance knows nothing of it any more."""
+    registry, deadline = Registry(store, time.clock), Deadline(time.clock, 900)
+    assert not registry.abandon(KEY, deadline)
+    created(store, time)
+    update = work(store, time, "Update", "update")
+    assert not registry.abandon(KEY, deadline)
+    update.finish(ANSWER, deadline)
+    time.sleep(1000)
+
+    assert registry.abandon(KEY, deadline)
+
+    left = store.load(KEY, deadline)
+    assert left
+    assert Item(requests=left.item.requests, expires_at=1000 + KEPT_SECONDS) == left.item
+    assert ["create", "update"] == [served.request_id for served in left.item.requests]
+    assert ([], None) == ([*store.entries(deadline)], resting(store, time))
+    assert not registry.abandon(KEY, deadline)
+    work(store, time, "Update", "again").finish(ANSWER, deadline)
+    assert resting(store, time)
 
 
 def test_a_call_that_hangs_is_waited_for(store: Seen, time: VirtualTime) -> None:

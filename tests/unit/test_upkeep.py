@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from botocore.exceptions import ClientError
 
+from handler.calls import Place, explain
 from handler.changes import (
     AcceptConnection,
     AdoptConnection,
@@ -16,10 +18,11 @@ from handler.changes import (
     TagConnection,
     UntagConnection,
 )
-from handler.errors import AccessDenied, InvalidRequest, PeeringError, ResourceConflict
-from handler.model import Option, Side, Status
+from handler.errors import AccessDenied, InvalidRequest, NotFound, NotStabilized, PeeringError, ResourceConflict
+from handler.model import Option, Route, Side, Status
 from handler.plan import Plan
-from handler.upkeep import Finding, Kind, findings, of_failure, permitted, repaired
+from handler.routes import conflict
+from handler.upkeep import Finding, Kind, digests, findings, of_failure, permitted, repaired
 from tests.unit.given import PCX, connection, desired, key, observed, peer_key
 
 ROUTE = CreateRoute(key())
@@ -33,6 +36,8 @@ CONFLICT = ResourceConflict("rtb-hub routes 10.8.0.0/16 to igw-1 already.", "Rem
         (Plan((ROUTE,), (CONFLICT,), connection()), (ROUTE,)),
         (Plan((ROUTE,), (CONFLICT, InvalidRequest("a", "b")), connection()), ()),
         (Plan((ROUTE,), (AccessDenied("a", "b"),), connection()), ()),
+        (Plan((ROUTE, DeleteRoute(key())), (NotFound("a", "b"), CONFLICT), connection()), (ROUTE,)),
+        (Plan((ROUTE, DeleteRoute(key())), (CONFLICT,), connection()), (ROUTE, DeleteRoute(key()))),
         (Plan((CreateConnection({}), ROUTE)), ()),
         (Plan((AdoptConnection(PCX, {}), ROUTE), connection=connection(owner=None)), ()),
         (Plan((ROUTE,), connection=connection(Status.DELETED)), ()),
@@ -43,8 +48,11 @@ CONFLICT = ResourceConflict("rtb-hub routes 10.8.0.0/16 to igw-1 already.", "Rem
     ],
 )
 def test_permitted(plan: Plan, expected: tuple[Change, ...]) -> None:
-    """A conflict leaves the rest to be repaired; everything else that forbids the plan leaves all as it is."""
-    allowed = permitted(plan)
+    """A conflict leaves the rest to be repaired; everything else that forbids the plan leaves all as it is.
+
+    A table that is gone leaves the rest too, but what a selector would choose is not known then: nothing is taken off.
+    """
+    allowed = permitted(plan, observed())
 
     assert (expected, ()) == (allowed.changes, allowed.refusals)
 
@@ -101,7 +109,6 @@ def test_what_is_said_of_a_change(change: Change, expected: Finding) -> None:
     [
         (None, f"{PCX} is gone."),
         (connection(Status.DELETED), f"{PCX} is deleted: no message."),
-        (connection(owner=None), f"{PCX} does not carry the owner tags of this resource any more."),
     ],
 )
 def test_what_is_said_of_a_connection_that_is_lost(seen: object, expected: str) -> None:
@@ -116,6 +123,29 @@ def test_what_is_said_of_a_connection_that_is_lost(seen: object, expected: str) 
     assert "deploy the stack" in found.text
 
 
+def test_what_is_said_of_a_connection_without_our_tags() -> None:
+    """Nobody ended it, and a deployment would be refused: the tags are to be put back."""
+    seen = connection(owner=None)
+    plan = Plan((CreateConnection({}), ROUTE), connection=None)
+
+    (found,) = findings(replace(desired(), connection_id=PCX), observed(seen), plan)
+
+    assert found.text.startswith(f"{PCX} carries no owner tags of this resource")
+    assert "Put its vpc-peering: tags back" in found.text
+
+
+def test_what_is_said_of_somebody_elses_connection_that_ended() -> None:
+    """No deployment of ours makes it anew."""
+    asked = replace(desired(), connection_id=PCX, foreign_id=PCX)
+
+    (found,) = findings(asked, observed(connection(Status.DELETED)), Plan(connection=None))
+
+    assert (
+        f"{PCX} is deleted: no message. Ask its requester for a new one, and deploy the stack with its id."
+        == found.text
+    )
+
+
 @pytest.mark.parametrize(
     ("failure", "kind"),
     [(AccessDenied("a.", "b."), Kind.ROLE), (CONFLICT, Kind.CONFLICT), (InvalidRequest("a.", "b."), Kind.FAILURE)],
@@ -123,3 +153,41 @@ def test_what_is_said_of_a_connection_that_is_lost(seen: object, expected: str) 
 def test_what_is_said_of_a_failure(failure: PeeringError, kind: Kind) -> None:
     """With its remedy: whoever reads it is to do something."""
     assert Finding(kind, "", f"{failure.cause} {failure.remedy}") == of_failure(failure)
+
+
+def test_what_is_said_where_the_time_was_over() -> None:
+    """No deployment is needed: the next sweep goes on."""
+    assert "a. The next sweep goes on." == of_failure(NotStabilized("a.", "b.")).text
+
+
+def test_side_of_a_failure() -> None:
+    """Whoever is woken by it must know where to look."""
+    route = Route("10.0.0.0/16", "igw-1")
+    place = Place("Peer", "222222222222", "eu-west-1")
+    answer = {"Error": {"Code": "UnauthorizedOperation"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+    error = ClientError(answer, "CreateRoute")  # type: ignore[arg-type]  # botocore's answer
+
+    assert Side.ACCEPTER == of_failure(conflict(peer_key(), route)).side
+    assert Side.ACCEPTER == of_failure(explain(error, "create_route", place)).side
+    assert Side.REQUESTER == of_failure(explain(error, "create_route", replace(place, prefix=""))).side
+    assert "" == of_failure(explain(error, "put_item", Place("", "", "us-east-1"))).side
+
+
+def test_route_that_two_ask_for() -> None:
+    """What was put right at the last look and taken again is told, until it stays; it is not taken for ever."""
+    world = observed(connection(), gone=frozenset({"pcx-dead"}))
+    asked = replace(desired(), connection_id=PCX)
+    contended, dead = ReplaceRoute(key(), "igw-1"), ReplaceRoute(peer_key(), "pcx-dead")
+    plan = Plan((contended, dead), connection=connection())
+    first = [*findings(asked, world, plan)]
+    done = repaired(first, [contended, dead], world)
+
+    told = [*findings(asked, world, plan, digests(done))]
+
+    assert [first[1]] == told[1:]
+    assert (Kind.CONFLICT, Side.REQUESTER, False) == (told[0].kind, told[0].side, told[0].done)
+    assert "taken again" in told[0].text
+    assert told == [*findings(asked, world, plan, digests(told))]
+    assert first == [*findings(asked, world, plan, digests(first))]
+    assert (dead,) == permitted(plan, world, digests(done)).changes == permitted(plan, world, digests(told)).changes
+    assert (contended, dead) == permitted(plan, world, digests(first)).changes

@@ -11,22 +11,43 @@ HERE = "222222222222/eu-west-1"
 
 
 @pytest.mark.parametrize(
-    ("parameters", "answer", "expected"),
+    ("event", "parameters", "answer", "expected"),
     [
-        ({"vpcId": "vpc-1"}, {"routeTable": {"routeTableId": "rtb-1"}}, {"vpc-1", "rtb-1", HERE}),
-        ({"routeTableId": "rtb-1", "destinationCidrBlock": "10.0.0.0/16"}, {"_return": True}, {"rtb-1", HERE}),
-        ({"routeTableId": "rtb-1", "vpcPeeringConnectionId": "pcx-1"}, None, {"rtb-1", "pcx-1", HERE}),
-        ({"AssociateVpcCidrBlockRequest": {"VpcId": "vpc-1", "CidrBlock": "10.1.0.0/16"}}, None, {"vpc-1"}),
-        ({"resourcesSet": {"items": [{"resourceId": "subnet-1"}]}, "tagSet": {"items": [{"key": "k"}]}}, None, {HERE}),
-        ({"associationId": "rtbassoc-1"}, {"_return": True}, {HERE}),
-        ({"resourcesSet": {"items": [{"resourceId": "i-1"}]}}, {"_return": True}, set()),
-        ({"DeleteVpcPeeringConnectionRequest": {"VpcPeeringConnectionId": "pcx-1"}}, None, {"pcx-1"}),
-        (None, None, set()),
+        ("CreateRouteTable", {"vpcId": "vpc-1"}, {"routeTable": {"routeTableId": "rtb-1"}}, {"vpc-1", "rtb-1"}),
+        ("CreateRoute", {"routeTableId": "rtb-1", "destinationCidrBlock": "10.0.0.0/16"}, {"_return": True}, {"rtb-1"}),
+        ("CreateRoute", {"routeTableId": "rtb-1", "vpcPeeringConnectionId": "pcx-1"}, None, {"rtb-1", "pcx-1"}),
+        ("CreateSubnet", {"vpcId": "vpc-1"}, {"subnet": {"subnetId": "subnet-1", "vpcId": "vpc-1"}}, {"vpc-1"}),
+        (
+            "AssociateVpcCidrBlock",
+            {"AssociateVpcCidrBlockRequest": {"VpcId": "vpc-1", "CidrBlock": "10.1.0.0/16"}},
+            None,
+            {"vpc-1"},
+        ),
+        (
+            "CreateTags",
+            {"resourcesSet": {"items": [{"resourceId": "subnet-1"}]}, "tagSet": {"items": [{"key": "k"}]}},
+            None,
+            {HERE},
+        ),
+        ("DeleteTags", {"resourcesSet": {"items": [{"resourceId": "rtb-1"}]}}, None, {"rtb-1", HERE}),
+        ("AssociateRouteTable", {"routeTableId": "rtb-1", "subnetId": "subnet-1"}, None, {"rtb-1", HERE}),
+        ("DisassociateRouteTable", {"associationId": "rtbassoc-1"}, {"_return": True}, {HERE}),
+        ("ReplaceRouteTableAssociation", {"associationId": "rtbassoc-1"}, {"_return": True}, {HERE}),
+        ("CreateTags", {"resourcesSet": {"items": [{"resourceId": "i-1"}]}}, {"_return": True}, set()),
+        (
+            "DeleteVpcPeeringConnection",
+            {"DeleteVpcPeeringConnectionRequest": {"VpcPeeringConnectionId": "pcx-1"}},
+            None,
+            {"pcx-1"},
+        ),
+        ("CreateTags", None, None, set()),
     ],
 )
-def test_names(parameters: dict[str, Any] | None, answer: dict[str, Any] | None, expected: set[str]) -> None:
-    """Ids are known by what they begin with; a table or a subnet stands for its place too, where tags may choose it."""
-    assert expected == names({"requestParameters": parameters, "responseElements": answer, **PLACE})
+def test_names(
+    event: str, parameters: dict[str, Any] | None, answer: dict[str, Any] | None, expected: set[str]
+) -> None:
+    """Ids are known by what they begin with; a place stands for what a selector chooses by tags or associations."""
+    assert expected == names({"eventName": event, "requestParameters": parameters, "responseElements": answer, **PLACE})
 
 
 @pytest.mark.parametrize(
