@@ -17,7 +17,7 @@ from handler.changes import (
     TagConnection,
     UntagConnection,
 )
-from handler.errors import InvalidRequest, NotFound
+from handler.errors import AccessDenied, InvalidRequest, NotFound
 from handler.model import RouteKey, RouteRecord, Side
 from handler.observe import Sides
 from handler.parallel import run
@@ -108,10 +108,13 @@ def _route_task(change: RouteChange, sides: Sides, connection_id: str) -> Callab
 
 
 def _put_back(change: ReplaceRoute, sides: Sides, connection_id: str) -> None:
-    """Give a route back to its former target, or delete it where that is gone or cannot take it any more."""
+    """Give a route back to its former target, or delete it where that is gone or cannot be had any more.
+
+    Without ReplaceRoute, which a role may have lost since, the route would outlive its connection as a blackhole.
+    """
     ec2 = sides[change.route.side]
     try:
         ec2.replace_route(change.route, change.target or "")
-    except (NotFound, InvalidRequest) as failure:
+    except (NotFound, InvalidRequest, AccessDenied) as failure:
         logger.warning("a route could not be given back", route=str(change.route), reason=failure.reason)
         ec2.delete_route(change.route, connection_id)

@@ -160,18 +160,23 @@ def _explain_answer(  # noqa: PLR0911  # one return a kind of answer
 
 
 def _explain_denial(code: str, message: str, permission: str, place: Place) -> PeeringError:
-    # STS says "User: arn:aws:sts::111111111111:assumed-role/a/b is not authorized to perform: sts:AssumeRole on ..."
-    user = re.search(r"User: (arn:\S+)", message)
-    who = user[1] if user else "the function's role"
-    if permission.endswith(":AssumeRole"):
+    # "User: arn:aws:sts::1:assumed-role/a/b is not authorized to perform: ec2:CreateTags on resource: ... because no
+    # identity-based policy allows the ec2:CreateTags action", or "with an explicit deny in a service control policy"
+    user, action, why = (
+        re.search(pattern, message)
+        for pattern in (r"User: (arn:\S+)", r"perform: (\S+)", r"((?:because|with an explicit deny) .+?)(?:\.|$)")
+    )
+    who, because = user[1] if user else "the function's role", f", {why[1]}" if why else ""
+    refused = code.lower() == "unauthorizedoperation" or "not authorized" in message
+    if permission.endswith(":AssumeRole") and (refused or code == "AccessDenied"):
         return AccessDenied(
-            f"{place.prefix}RoleArn {place.role_arn} cannot be assumed by {who}.",
-            f"Check that it exists, that it trusts the function's role, and {place.prefix}ExternalId.",
+            f"{place.prefix}RoleArn {place.role_arn} cannot be assumed by {who}{because}.",
+            f"Check that it exists and trusts the function's role, {place.prefix}ExternalId and OrganizationId.",
         )
-    if code.lower() == "unauthorizedoperation" or "not authorized" in message:
-        holder = place.role_arn or who
+    if refused:
+        holder, permission = place.role_arn or who, action[1] if action else permission
         return AccessDenied(
-            f"{holder} may not {permission} in {place}.",
+            f"{holder} may not {permission} in {place}{because}.",
             f"Allow {permission} there, and check tag conditions and service control policies.",
         )
     return AccessDenied(

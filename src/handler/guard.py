@@ -11,6 +11,7 @@ from typing import Final
 from handler.changes import AcceptConnection, AdoptConnection, Change, CreateConnection, CreateRoute, ReplaceRoute
 from handler.errors import AccessDenied, PeeringError
 from handler.model import Desired, Observed, Side
+from handler.properties import account_of
 
 OPT_IN: Final = {"vpc-peering:opt-in": "true"}
 """The tag of VPCs and route tables with which their owner consents, where the installation asks for it."""
@@ -24,18 +25,17 @@ def forbidden_places(
     `references` are the sides whose external id is a reference: to secrets of the function's account.
     """
     yield from forbidden_accounts(desired)
-    guard, stack_account = desired.guard, desired.owner.stack_id.split(":")[4]
+    guard, stack_account = desired.guard, desired.owner.account
     for side, role_arn in roles.items():
-        account = desired.side(side).end.account
         if role_arn and not fnmatchcase(role_arn.partition(":role/")[2], guard.role_pattern):
             yield AccessDenied(
                 f"{side.prefix}RoleArn {role_arn} is not of PeerRoleNamePattern {guard.role_pattern}.",
                 "Give a role of such a name, or have the pattern of the installation changed.",
             )
-        if guard.organization and not role_arn and account not in {guard.account, ""}:
+        if role_arn and stack_account not in {guard.account, account_of(role_arn)}:
             yield AccessDenied(
-                f"Account {account} ({side.prefix}VpcId) is not proven to be of OrganizationId {guard.organization}.",
-                f"Give {side.prefix}RoleArn: the installation can assume roles of that organization only.",
+                f"{side.prefix}RoleArn {role_arn} is not of account {stack_account}, as the stack is.",
+                f"Make the stack in {guard.account}: a stack of another account may have only its own roles assumed.",
             )
     for side in references:
         if stack_account != guard.account:
@@ -51,10 +51,19 @@ def forbidden_places(
 
 
 def forbidden_accounts(desired: Desired) -> Iterator[PeeringError]:
-    """Yield which ends lie in accounts that are not permitted; of a stranger's it may not be known yet."""
+    """Yield which ends lie in accounts that are not permitted; of a stranger's it may not be known yet.
+
+    That an account is of the organization is proven by the role that is assumed in it, which IAM permits no other: so
+    only where its side is managed. The sides of the function's own account need no proof.
+    """
     guard = desired.guard
     for side in Side:
         account = desired.side(side).end.account
+        if guard.organization and not desired.side(side).managed and account not in {guard.account, ""}:
+            yield AccessDenied(
+                f"Account {account} ({side.prefix}VpcId) is not proven to be of OrganizationId {guard.organization}.",
+                f"Have the function act there, by {side.prefix}RoleArn: it can assume roles of that organization only.",
+            )
         if account not in {guard.account, "", *guard.peer_accounts} and "*" not in guard.peer_accounts:
             yield AccessDenied(
                 f"Account {account} ({side.prefix}VpcId) is not in AllowedPeerAccounts.",

@@ -1,8 +1,9 @@
 """The life of one resource: from a request of CloudFormation to what it is to be answered."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from handler.clock import Deadline
 from handler.desire import desire
@@ -102,7 +103,7 @@ class Lifecycle:
         properties = parse(request.resource_properties, home)
         desired = self._permitted(properties, home, owner)
         if request.request_type == "Update":
-            previous = desire(salvage(request.old_resource_properties, home), home, owner)
+            previous = desire(_salvaged(request.old_resource_properties, home, owner), home, owner)
             desired = replace(desired, previous=previous, connection_id=request.connection_id)
         sides, desired = self._reach(properties, desired, run)
         return run.reconciler(sides).look(desired)
@@ -128,7 +129,7 @@ class Lifecycle:
             run.progress.reached(run.reconciler(sides).reconcile(desired))
             self._remember(properties, desired, run)
             return
-        old_properties = salvage(request.old_resource_properties, home)
+        old_properties = _salvaged(request.old_resource_properties, home, owner)
         previous = desire(old_properties, home, owner)
         desired = replace(desired, previous=previous, connection_id=request.connection_id)
         # What the old properties made on the accepter's side is taken back, though nothing new is asked there.
@@ -190,7 +191,7 @@ class Lifecycle:
                 run.reconciler(sides).reconcile(doomed)
 
     def _delete(self, request: Request, home: Home, owner: Owner, run: Run) -> None:
-        properties = salvage(request.resource_properties, home)
+        properties = _salvaged(request.resource_properties, home, owner)
         desired = desire(properties, home, owner, present=False)
         desired = replace(desired, connection_id=request.connection_id)
         if not _tells_its_vpcs(desired):
@@ -237,6 +238,13 @@ class Lifecycle:
                 raise
             logger.warning("the accepter's side cannot be reached", reason=failure.reason)
             return None
+
+
+def _salvaged(given: Mapping[str, Any], home: Home, owner: Owner) -> Properties:
+    """Return what can be used of properties that nothing was refused for."""
+    properties = salvage(given, home)
+    # What the function's account has stored is none of another account's business, at a Delete neither.
+    return properties if owner.account == home.account else properties.without_references()
 
 
 def _accesses(properties: Properties, desired: Desired) -> dict[Side, Access]:

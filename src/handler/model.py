@@ -102,6 +102,11 @@ class Owner:
     managed_by: str
 
     @property
+    def account(self) -> str:
+        """The account of the stack."""
+        return self.stack_id.split(":")[4]
+
+    @property
     def tags(self) -> dict[str, str]:
         """The owner tags."""
         return {

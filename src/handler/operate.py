@@ -59,7 +59,8 @@ class Plan(_Asked):
 
 
 Asked = Annotated[Sweep | List | Look | Plan, Field(discriminator="action")]
-ASKED: Final = TypeAdapter[Asked](Asked)
+ASKED: Final = TypeAdapter[Asked](Asked, config=ConfigDict(hide_input_in_errors=True))
+"""What is asked may hold external ids, and Lambda logs the error of an event that is none of these."""
 
 
 @dataclass(frozen=True)

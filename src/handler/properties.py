@@ -33,6 +33,8 @@ TAG_KEY_LIMIT: Final = 127
 TAG_VALUE_LIMIT: Final = 256
 """Characters of a tag's key and value that EC2 takes."""
 
+EXTERNAL_IDS: Final = {Side.REQUESTER: "external_id", Side.ACCEPTER: "peer_external_id"}
+
 
 @dataclass(frozen=True)
 class Home:
@@ -205,8 +207,11 @@ class Properties(Model):
     @property
     def references(self) -> list[Side]:
         """The sides whose external id is a reference, for the function to resolve."""
-        given = {Side.REQUESTER: self.external_id, Side.ACCEPTER: self.peer_external_id}
-        return [side for side, external_id in given.items() if (external_id or "").startswith("{{")]
+        return [side for side, name in EXTERNAL_IDS.items() if (getattr(self, name) or "").startswith("{{")]
+
+    def without_references(self) -> "Properties":
+        """Return the same without the external ids that are references."""
+        return self.model_copy(update={EXTERNAL_IDS[side]: None for side in self.references})
 
     def reaches_accepter(self, home: Home) -> bool:
         """Tell whether the function may act on the accepter's side: by a role, or because it is its own account."""

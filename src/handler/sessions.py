@@ -17,7 +17,7 @@ from handler.errors import PeeringError
 from handler.external_ids import recalled, remember, resolved
 from handler.model import End
 from handler.telemetry import conceal, logger
-from handler.values import REFERENCE
+from handler.values import KEPT, REFERENCE
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -153,7 +153,7 @@ class Sessions:
 
 
 def _kept_as(folder: str, role_arn: str) -> str:
-    return f"/{folder}/external-id/role/{role_arn.split(':')[4]}-{sha256(role_arn.encode()).hexdigest()[:32]}"
+    return f"/{folder}/{KEPT}{role_arn.split(':')[4]}-{sha256(role_arn.encode()).hexdigest()[:32]}"
 
 
 def _credentials(credentials: Mapping[str, str]) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from handler.model import RESERVED_BLOCKS, canonical, inside
 EXTERNAL_ID: Final = r"[\w+=,.@:/-]{2,1224}"
 REFERENCE: Final = r"\{\{resolve:(ssm-secure|secretsmanager):([\w+=,.@:/-]+)\}\}"
 """A secure dynamic reference, which CloudFormation leaves as it is in a custom resource."""
+KEPT: Final = "external-id/role/"
+"""Where maintenance keeps the external ids of roles: of all stacks, so no stack may refer to them."""
 
 
 def wrong(text: str) -> PydanticCustomError:
@@ -94,8 +96,8 @@ RoleArn = Annotated[str, _matches(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+
 ExternalId = Annotated[
     str,
     _matches(
-        f"{EXTERNAL_ID}|{REFERENCE}",
-        "an external id (2 to 1,224 of A-Z a-z 0-9 +=,.@:/-), nor a reference to one",
+        f"{EXTERNAL_ID}|(?!.*{KEPT}){REFERENCE}",
+        "an external id (2 to 1,224 of A-Z a-z 0-9 +=,.@:/-), nor a reference to one of yours",
         secret=True,
     ),
 ]

@@ -234,22 +234,50 @@ def test_guard_rails_hold_in_iam(
         assert action in refused(Scene(here, topology, here.start), properties, parameters, {})
 
 
+def consent(scene: Scene) -> None:
+    """Open all VPCs and tables to the installation."""
+    for vpc in (scene.vpc, *scene.peers):
+        tags = [{"Key": "vpc-peering:opt-in", "Value": "true"}]
+        scene.world.ec2(vpc).create_tags(Resources=[vpc.id, *vpc.route_table_ids], Tags=tags)
+
+
+def withdraw(scene: Scene) -> None:
+    """Close them again."""
+    for vpc in (scene.vpc, *scene.peers):
+        scene.world.ec2(vpc).delete_tags(Resources=[vpc.id, *vpc.route_table_ids])
+
+
 def test_consent_by_tags() -> None:
     """With RequireOptIn in both templates, what carries the tag is peered; and is taken away when it does no more."""
     with in_process() as here, captured():
         scene = Scene(here, FOUR[-1], here.start)
         install(here, scene, {"RequireOptIn": "true"}, RequireOptIn="true")
-        for vpc in (scene.vpc, *scene.peers):
-            opened = {
-                "Resources": [vpc.id, *vpc.route_table_ids],
-                "Tags": [{"Key": "vpc-peering:opt-in", "Value": "true"}],
-            }
-            scene.world.ec2(vpc).create_tags(**opened)
+        consent(scene)
         assert scene.engine.create(scene.properties())
-        for vpc in (scene.vpc, *scene.peers):
-            scene.world.ec2(vpc).delete_tags(Resources=[vpc.id, *vpc.route_table_ids])
+        withdraw(scene)
         scene.before = scene.foreign()
 
         scene.engine.delete()
 
         assert [] == [*checked(scene, "")]
+
+
+def test_route_that_was_replaced_by_consent() -> None:
+    """Where the table's tag is gone, the route cannot be given back: it does not outlive its connection."""
+    with in_process() as here, captured():
+        scene = Scene(here, FOUR[-1], here.start)
+        install(here, scene, RequireOptIn="true", AllowReplacingRoutes="true")
+        vpc, peer = scene.vpc, scene.peers[0]
+        table, block = peer.route_table_ids[0], vpc.cidr_blocks[0]
+        consent(scene)
+        scene.theirs.add(theirs := scene.world.peer(peer, scene.strangers[0]))
+        scene.world.route(peer, 0, block, theirs)
+        rule = {"AllRouteTables": "true", "OnConflict": "Replace"}
+        assert scene.engine.create(scene.properties(PeerRoutes=rule))
+        assert theirs != scene.world.routes(peer)[table][block]
+        withdraw(scene)
+
+        scene.engine.delete()
+
+        assert block not in scene.world.routes(peer)[table]
+        assert [] == scene.owned()

@@ -173,3 +173,49 @@ def test_reference_of_a_stack_of_another_account(world: World, pair: tuple[Vpc, 
 
     assert f"which stacks of account {HUB} alone may use" in refused["Reason"]
     assert [] == calls
+
+
+@ACROSS
+@pytest.mark.parametrize("request_type", ["Update", "Delete"])
+def test_old_reference_of_a_stack_of_another_account(world: World, pair: tuple[Vpc, Vpc], request_type: str) -> None:
+    """What is taken away is refused nothing, and so must not read what no Create could."""
+    store(world, parameter=EXTERNAL_ID)
+    given = world.properties(*pair, PeerExternalId=PARAMETER)
+    foreign: dict[str, Any] = {
+        "StackId": f"arn:aws:cloudformation:us-east-1:{pair[1].account}:stack/theirs/1",
+        "PhysicalResourceId": "pcx-0123456789abcdef0",
+    }
+    asked = given if request_type == "Delete" else world.properties(pair[0], world.peer_vpc("more", "10.9.0.0/16"))
+
+    with world.counted() as calls:
+        world.stack().send(request_type, asked, OldResourceProperties=given, **foreign)
+
+    assert calls
+    assert [] == operations(calls, "GetParameter")
+
+
+@ACROSS
+def test_reference_to_what_maintenance_keeps(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """The external ids of roles are kept from all stacks: one must not use another's."""
+    kept = "{{resolve:ssm-secure:/vpc-peering/external-id/role/222222222222-0}}"
+
+    with world.counted() as calls:
+        refused = world.stack().create(world.properties(*pair, PeerExternalId=kept))
+
+    assert "PeerExternalId value is not an external id" in refused["Reason"]
+    assert "nor a reference to one of yours" in refused["Reason"]
+    assert [] == calls
+
+
+@ACROSS
+def test_account_that_is_left_alone_is_not_proven(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """A request that leaves this organization cannot be passed by naming a role that is never assumed."""
+    world.guard = Guard(organization="o-1234567890")
+    alone = {"AutoAccept": "false", "PeerRoutes": None}
+
+    with world.counted() as calls:
+        refused = world.stack().create(world.properties(*pair, **alone))
+
+    assert f"Account {pair[1].account} (PeerVpcId) is not proven to be of OrganizationId" in refused["Reason"]
+    assert [] == calls
+    assert "SUCCESS" == world.stack("whole").create(world.properties(*pair))["Status"]

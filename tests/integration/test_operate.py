@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from handler.clock import Deadline
 from handler.operate import Operator
 from local.world import Vpc
-from tests.harness import HUB, SERVICE_TOKEN, Stack, World, internet_gateway, writes
+from tests.harness import EXTERNAL_ID, HUB, SERVICE_TOKEN, Stack, World, internet_gateway, writes
 
 
 @pytest.fixture
@@ -143,6 +143,10 @@ def test_plan_that_is_refused(world: World, pair: tuple[Vpc, Vpc]) -> None:
 
 @pytest.mark.parametrize("event", [{"Action": "Destroy"}, {"Action": "Check"}, {"Action": "List", "Stack": "x"}])
 def test_what_is_no_action(world: World, event: dict[str, Any]) -> None:
-    """A mistyped action does nothing."""
-    with pytest.raises(ValidationError):
-        Operator(world.maintenance())(event, SERVICE_TOKEN, Deadline(world.time.clock, 800))
+    """A mistyped action does nothing; what came with it is not repeated, for Lambda logs the error."""
+    given = {**event, "ResourceProperties": {"PeerExternalId": EXTERNAL_ID}}
+
+    with pytest.raises(ValidationError) as refused:
+        Operator(world.maintenance())(given, SERVICE_TOKEN, Deadline(world.time.clock, 800))
+
+    assert EXTERNAL_ID not in str(refused.value)

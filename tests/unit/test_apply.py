@@ -21,7 +21,7 @@ from handler.changes import (
     UntagConnection,
 )
 from handler.ec2 import Ec2
-from handler.errors import AccessDenied, InvalidRequest, NotFound, PeeringError
+from handler.errors import AccessDenied, InvalidRequest, NotFound, PeeringError, Throttling
 from handler.model import Option, RouteRecord, Side
 from tests.unit.given import PCX, key, peer_key
 
@@ -84,7 +84,10 @@ def test_connection_is_not_made_here(sides: dict[Side, Mock], change: Change) ->
     assert {} == told(sides)
 
 
-@pytest.mark.parametrize("failure", [NotFound("igw-1 is gone.", "Wait."), InvalidRequest("It cannot.", "Wait.")])
+@pytest.mark.parametrize(
+    "failure",
+    [NotFound("igw-1 is gone.", "Wait."), InvalidRequest("It cannot.", "Wait."), AccessDenied("No.", "Allow it.")],
+)
 def test_route_whose_former_target_is_gone_is_deleted(
     sides: dict[Side, Mock], failure: PeeringError, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -104,11 +107,11 @@ def test_route_whose_former_target_is_gone_is_deleted(
 
 
 def test_other_failures_do_not_delete_the_route(sides: dict[Side, Mock]) -> None:
-    """Without permission nothing is known of the former target: the route stays, and the failure is told."""
-    sides[Side.ACCEPTER].replace_route.side_effect = AccessDenied("No.", "Allow it.")
+    """While EC2 throttles nothing is known of the former target: the route stays, and the failure is told."""
+    sides[Side.ACCEPTER].replace_route.side_effect = Throttling("Not now.", "Wait.")
     applied: list[Change] = []
 
-    with pytest.raises(AccessDenied):
+    with pytest.raises(Throttling):
         apply([GIVEN_BACK], sides, PCX, applied.append)  # type: ignore[arg-type]  # an autospec
 
     assert {Side.ACCEPTER: [call.replace_route(peer_key(), "igw-1")]} == told(sides)

@@ -111,7 +111,8 @@ def test_codes(code: str, status: int, expected: type[PeeringError], spelling: C
             (
                 f"AccessDenied: PeerRoleArn {ROLE} cannot be assumed by "
                 "arn:aws:sts::111111111111:assumed-role/function/name. "
-                "Check that it exists, that it trusts the function's role, and PeerExternalId."
+                "Check that it exists and trusts the function's role, "
+                "PeerExternalId and OrganizationId."
             ),
         ),
         (
@@ -228,11 +229,43 @@ def test_denial_names_the_role_that_lacks_the_permission(code: str) -> None:
     assert f"{ROLE} may not ec2:CreateTags in eu-west-1 of account 222222222222." == failure.cause
 
 
+@pytest.mark.parametrize(
+    "why",
+    [
+        "because no identity-based policy allows the ec2:CreateTags action",
+        "with an explicit deny in a service control policy",
+    ],
+)
+def test_denial_says_what_was_missing_and_why(why: str) -> None:
+    """A call may need another permission than its own; a service control policy is somebody else's to mend."""
+    said = (
+        "User: arn:aws:sts::222222222222:assumed-role/Peering/name is not authorized to perform: ec2:CreateTags on "
+        f"resource: arn:aws:ec2:eu-west-1:222222222222:vpc-peering-connection/* {why}. Encoded message: abc"
+    )
+
+    failure = explain(error("UnauthorizedOperation", said, 403), "create_vpc_peering_connection", PLACE)
+
+    assert f"{ROLE} may not ec2:CreateTags in eu-west-1 of account 222222222222, {why}." == failure.cause
+    assert failure.remedy.startswith("Allow ec2:CreateTags there")
+
+
 def test_denial_without_a_user_names_the_function() -> None:
     """STS does not always say who asked."""
     failure = explain(error("AccessDenied", "Access denied", 403), "assume_role", PLACE)
 
     assert f"PeerRoleArn {ROLE} cannot be assumed by the function's role." == failure.cause
+
+
+def test_region_without_sts_is_not_told_as_a_matter_of_trust() -> None:
+    """Whoever then looks at the role's trust policy finds nothing wrong with it."""
+    said = "STS is not activated in this region for account:222222222222"
+
+    failure = explain(error("RegionDisabledException", said, 403), "assume_role", PLACE, "STS")
+
+    assert (
+        f"eu-west-1 of account 222222222222 refused sts:AssumeRole with RegionDisabledException: {said}.",
+        "Check that Region eu-west-1 is enabled for the account, and the role.",
+    ) == (failure.cause, failure.remedy)
 
 
 def test_answer_without_code_or_message() -> None:

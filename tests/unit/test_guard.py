@@ -58,20 +58,38 @@ def test_role_that_is_not_permitted(pattern: str) -> None:
     assert [expected] == told(Guard(role_pattern=pattern))
 
 
-def test_organization_is_proven_by_a_role() -> None:
-    """IAM lets the function assume roles of its organization only: without a role nothing is known of an account."""
+def test_organization_is_proven_by_a_role_that_is_assumed() -> None:
+    """IAM lets the function assume roles of its organization only: of an account that it leaves alone nothing is known.
+
+    That a role is named proves nothing: with AutoAccept false and nothing asked of that side it is never assumed.
+    """
+    guard = Guard(account=HUB, organization="o-1234567890")
+    asked = replace(desired(), guard=guard)
+    left_alone = replace(asked, accepter=replace(asked.accepter, managed=False))
     expected = f"Account {SPOKE} (PeerVpcId) is not proven to be of OrganizationId o-1234567890."
 
-    assert [expected] == told(Guard(organization="o-1234567890"), roles=dict.fromkeys(Side))
+    assert [expected] == [failure.cause for failure in forbidden_places(left_alone, ROLES)]
+    assert expected in [refusal.cause for refusal in plan(left_alone, observed()).refusals]
 
 
 @pytest.mark.parametrize(("account", "refused"), [(HUB, 0), (SPOKE, 0), ("999999999999", 1)])
 def test_stack_of_a_third_account(account: str, refused: int) -> None:
     """Where the ServiceToken is shared, one account must not have the function act between two others."""
     owner = replace(OWNER, stack_id=OWNER.stack_id.replace(HUB, account))
-    causes = told(Guard(), owner)
+    causes = told(Guard(), owner, roles={})
 
     assert [f"The stack is of account {account}, and neither VPC is."][:refused] == causes
+
+
+def test_stack_of_another_account_names_roles_of_its_own() -> None:
+    """An external id that several accounts share would else let one of them act in the others."""
+    owner = replace(OWNER, stack_id=OWNER.stack_id.replace(HUB, SPOKE))
+    theirs = f"arn:aws:iam::{HUB}:role/VpcPeeringAccess"
+
+    assert [] == told(Guard(role_pattern="*"), owner)
+    assert [f"RoleArn {theirs} is not of account {SPOKE}, as the stack is."] == told(
+        Guard(role_pattern="*"), owner, roles={Side.REQUESTER: theirs, Side.ACCEPTER: ROLES[Side.ACCEPTER]}
+    )
 
 
 def test_all_is_told_at_once() -> None:
@@ -79,7 +97,7 @@ def test_all_is_told_at_once() -> None:
     guard = Guard(peer_accounts=("999999999999",), organization="o-1234567890", role_pattern="Other*")
 
     assert 2 == len(told(guard))
-    assert 3 == len(told(guard, roles={Side.REQUESTER: ROLES[Side.ACCEPTER], Side.ACCEPTER: None}))
+    assert 3 == len(told(guard, roles=dict.fromkeys(Side, ROLES[Side.ACCEPTER])))
 
 
 def test_account_of_a_stranger() -> None:
