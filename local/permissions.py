@@ -56,6 +56,13 @@ WHY: Final = {
     "DecryptRegistryAndEnvironment": "DynamoDB and Lambda use that key in the name of the function's role.",
 }
 
+BY_AWS: Final = (
+    *("Log", "Trace", "SendFailedEvents", "EncryptFailedEvents", "DecryptRegistryAndEnvironment"),
+    *("SeeNetworkInterfaces", "ManageNetworkInterfaces", "LeaveNetworkInterfacesToLambda"),
+    *("TakeMessages", "StartSweep", "Forward"),
+)
+"""Statements that AWS itself needs, around the function's own code: no call of that shows their use."""
+
 Template = dict[str, Any]
 Statement = dict[str, Any]
 
@@ -93,6 +100,7 @@ def _head() -> Iterator[str]:
     yield from ("# Permissions", "", "<!-- Generated from the templates: make docs -->", "")
     yield "What the roles may do, and why. `tests/faults/test_least_privilege.py` plays whole lives with these policies"
     yield "enforced, conditions included: no call is refused, and without any action of any statement some would be."
+    yield "Not shown so, since AWS itself makes those calls: " + ", ".join(f"`{sid}`" for sid in BY_AWS) + "."
     yield "Threats and controls: [SECURITY.md](../SECURITY.md)."
 
 

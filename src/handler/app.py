@@ -21,6 +21,7 @@ session = botocore.session.get_session()
 table = os.environ.get("REGISTRY_TABLE")
 mode = Mode(os.environ.get("MAINTENANCE_MODE", Mode.OFF))
 guard = Guard(
+    vpc_ids=tuple(os.environ.get("VPC_IDS", "*").split(",")),
     peer_accounts=tuple(os.environ.get("ALLOWED_PEER_ACCOUNTS", "*").split(",")),
     organization=os.environ.get("ORGANIZATION_ID", ""),
     role_pattern=os.environ.get("PEER_ROLE_NAME_PATTERN", "*"),

@@ -24,7 +24,7 @@ def forbidden_places(
 
     `references` are the sides whose external id is a reference: to secrets of the function's account.
     """
-    yield from forbidden_accounts(desired)
+    yield from forbidden_ends(desired)
     guard, stack_account = desired.guard, desired.owner.account
     for side, role_arn in roles.items():
         if role_arn and not fnmatchcase(role_arn.partition(":role/")[2], guard.role_pattern):
@@ -50,15 +50,20 @@ def forbidden_places(
         )
 
 
-def forbidden_accounts(desired: Desired) -> Iterator[PeeringError]:
-    """Yield which ends lie in accounts that are not permitted; of a stranger's it may not be known yet.
+def forbidden_ends(desired: Desired) -> Iterator[PeeringError]:
+    """Yield which ends are not permitted; of a stranger's account, and a VPC looked for, it may not be known yet.
 
     That an account is of the organization is proven by the role that is assumed in it, which IAM permits no other: so
     only where its side is managed. The sides of the function's own account need no proof.
     """
     guard = desired.guard
     for side in Side:
-        account = desired.side(side).end.account
+        vpc_id, account = desired.side(side).end.vpc_id, desired.side(side).end.account
+        if account == guard.account and vpc_id not in {"", *guard.vpc_ids} and "*" not in guard.vpc_ids:
+            yield AccessDenied(
+                f"{side.prefix}VpcId {vpc_id} is not in VpcIds of the installation.",
+                "Give another VPC, or have it added to that parameter.",
+            )
         if guard.organization and not desired.side(side).managed and account not in {guard.account, ""}:
             yield AccessDenied(
                 f"Account {account} ({side.prefix}VpcId) is not proven to be of OrganizationId {guard.organization}.",

@@ -202,10 +202,12 @@ class RouteKey:
 class Guard:
     """What the installation permits; as it stands here, everything.
 
-    `account` is the function's own. `peer_accounts` are others, or `*`; `role_pattern` is of names with their paths.
+    `account` is the function's own, and `vpc_ids` are of VPCs in it, or `*`. `peer_accounts` are others, or `*`;
+    `role_pattern` is of names with their paths.
     """
 
     account: str = ""
+    vpc_ids: tuple[str, ...] = ("*",)
     peer_accounts: tuple[str, ...] = ("*",)
     organization: str = ""
     role_pattern: str = "*"

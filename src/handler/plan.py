@@ -17,7 +17,7 @@ from handler.changes import (
     Stage,
 )
 from handler.errors import InvalidRequest, NotFound, PeeringError, several
-from handler.guard import forbidden_accounts, without_consent
+from handler.guard import forbidden_ends, without_consent
 from handler.model import (
     ADOPTED,
     REPLACES,
@@ -79,7 +79,7 @@ def _plan_presence(desired: Desired, observed: Observed) -> Plan:
     if connection is not None and not connection.status.live:
         return Plan(connection=connection)
     absent = [*_missing_vpcs(desired, observed)]
-    refusals = [*forbidden_accounts(desired), *absent, *not_to_touch(desired, observed)]
+    refusals = [*forbidden_ends(desired), *absent, *not_to_touch(desired, observed)]
     if connection is None:
         refusals += _overlaps(observed)
     active = (

@@ -11,6 +11,7 @@ from moto.cloudformation.utils import yaml_tag_constructor
 from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
+from local.permissions import BY_AWS
 from local.strict.policy import listed
 from local.world import client
 from tests.faults.inprocess import TABLE, URL, InProcess, in_process
@@ -26,12 +27,6 @@ INSTALLATION = "installation"
 DENIED = {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"}
 PEER = ("RoleArn", "ExternalId", "Routes", "Tags", "AllowDnsResolutionFromRemoteVpc")
 PENDING = {"AutoAccept": "false", **dict.fromkeys(f"Peer{name}" for name in PEER)}
-RUNTIME = {
-    *("Log", "Trace", "SendFailedEvents", "EncryptFailedEvents", "DecryptRegistryAndEnvironment"),
-    *("SeeNetworkInterfaces", "ManageNetworkInterfaces", "LeaveNetworkInterfacesToLambda"),
-    *("TakeMessages", "StartSweep", "Forward"),
-}
-"""Statements that AWS itself needs, around the function's own code: no call of that shows their use."""
 
 Template = dict[str, Any]
 
@@ -175,7 +170,7 @@ def test_every_life_has_the_permissions_it_needs_and_no_other() -> None:
 
     assert {} == {name: life for name, life in lives.items() if life.get("denied", True) or life["problems"]}
     needed = {tuple(pair) for life in lives.values() for pair in life["alone"]}
-    assert [] == [pair for pair in statements() if pair not in needed and pair[0].split()[1] not in RUNTIME]
+    assert [] == [pair for pair in statements() if pair not in needed and pair[0].split()[1] not in BY_AWS]
 
 
 def refused(scene: Scene, properties: Mapping[str, Any], function: Mapping[str, str], role: Mapping[str, str]) -> str:
@@ -195,12 +190,13 @@ def refused(scene: Scene, properties: Mapping[str, Any], function: Mapping[str, 
     ("parameters", "properties", "action"),
     [
         ({"VpcIds": "vpc-0123456789abcdef0,vpc-0123456789abcdef1"}, {}, "ec2:CreateVpcPeeringConnection"),
+        ({"AccepterAccountIds": "999999999999"}, {}, "ec2:CreateVpcPeeringConnection"),
         ({"RequireOptIn": "true"}, {}, "ec2:CreateVpcPeeringConnection"),
         ({"OrganizationId": "o-elsewhere12"}, {}, "cannot be assumed"),
         ({}, {"PeerRoutes": {"AllRouteTables": "true", "OnConflict": "Replace"}}, "ec2:ReplaceRoute"),
         ({"AllowAdoption": "false"}, {"OnExistingConnection": "Adopt"}, "ec2:CreateTags"),
     ],
-    ids=["VpcIds", "RequireOptIn", "OrganizationId", "AllowReplacingRoutes", "AllowAdoption"],
+    ids=["VpcIds", "AccepterAccountIds", "RequireOptIn", "OrganizationId", "AllowReplacingRoutes", "AllowAdoption"],
 )
 def test_what_was_not_asked_for_is_refused(parameters: dict[str, str], properties: dict[str, Any], action: str) -> None:
     """The owner of the other account decides by the role's parameters, and the failure names what is missing."""
@@ -224,6 +220,7 @@ def test_what_was_not_asked_for_is_refused(parameters: dict[str, str], propertie
         (FOUR[2], {"OrganizationId": "o-elsewhere12"}, {}, "cannot be assumed"),
         (FOUR[2], {"PeerRoleNamePattern": "Other*"}, {}, "cannot be assumed"),
         (FOUR[0], {"RequireOptIn": "true"}, {}, "ec2:CreateVpcPeeringConnection"),
+        (FOUR[0], {"VpcIds": "vpc-0123456789abcdef0"}, {}, "ec2:CreateVpcPeeringConnection"),
     ],
 )
 def test_guard_rails_hold_in_iam(

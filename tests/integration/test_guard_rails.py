@@ -45,6 +45,7 @@ def store(world: World, *, parameter: str | None = None, secret: str | None = No
     [
         (Guard(peer_accounts=("999999999999",)), "AllowedPeerAccounts"),
         (Guard(role_pattern="Other*"), "PeerRoleNamePattern Other*"),
+        (Guard(vpc_ids=("vpc-0",)), "VpcIds of the installation"),
     ],
 )
 def test_what_is_forbidden_is_told_before_any_call(
@@ -86,7 +87,7 @@ def test_what_was_permitted_can_be_taken_away(world: World, pair: tuple[Vpc, Vpc
     """An installation that becomes stricter keeps no stack from being deleted, and changes nothing that is there."""
     stack = world.stack()
     stack.create(world.properties(*pair))
-    world.guard = Guard(peer_accounts=("999999999999",), role_pattern="Other*", opt_in=True)
+    world.guard = Guard(vpc_ids=("vpc-0",), peer_accounts=("999999999999",), role_pattern="Other*", opt_in=True)
     stack.resource = world.resource()
 
     refused = stack.update(world.properties(*pair, Tags=[{"Key": "Team", "Value": "net"}]))

@@ -145,7 +145,8 @@ def test_adoption_must_be_allowed_and_marks_what_it_claims(
     template = load(path)
     (condition,) = conditions(statements(template, logical_id), "ec2:CreateTags", CONNECTION)
     assert {f"aws:RequestTag/{key}": value for key, value in OWNER_TAG.items()} == condition["StringEquals"]
-    assert {"aws:RequestTag/vpc-peering:adopted": "false"} == condition["Null"]
+    unclaimed = {"aws:ResourceTag/vpc-peering:managed-by": "true"}
+    assert {"aws:RequestTag/vpc-peering:adopted": "false", **unclaimed} == condition["Null"]
     assert "Adopts" == template["Resources"][logical_id]["Condition"]
     assert "false" == template["Parameters"]["AllowAdoption"]["Default"]
 

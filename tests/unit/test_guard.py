@@ -42,6 +42,18 @@ def test_account_that_is_not_permitted() -> None:
     )
 
 
+def test_vpc_that_is_not_permitted() -> None:
+    """Of the function's own account the installation names VPCs; those of other accounts are their owners' to name."""
+    expected = "VpcId vpc-hub is not in VpcIds of the installation."
+
+    assert [expected] == told(Guard(vpc_ids=("vpc-other",)))
+    assert [] == told(Guard(vpc_ids=("vpc-other", "vpc-hub")))
+    looked_for = replace(desired(), guard=Guard(account=HUB, vpc_ids=("vpc-other",)))
+    unknown = replace(looked_for.requester, end=replace(looked_for.requester.end, vpc_id=""))
+    assert [] == [*forbidden_places(replace(looked_for, requester=unknown), {})]
+    assert expected in [refusal.cause for refusal in plan(looked_for, observed()).refusals]
+
+
 def test_own_account_is_always_permitted() -> None:
     """Two VPCs of the function's own account need no list."""
     asked = replace(desired(), guard=Guard(account=HUB, peer_accounts=("",)))
