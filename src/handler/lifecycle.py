@@ -48,6 +48,8 @@ class Run:
     """Whether it is maintenance, which CloudFormation sends no external ids for."""
     reads: Reads | None = None
     """What is looked at together with other resources; then nothing can be changed."""
+    attributes: bool = False
+    """Whether maintenance reads the DNS attributes of the VPCs too: a call each, which a sweep leaves out."""
 
     def reconciler(self, sides: Sides) -> Reconciler:
         """Return what acts on some sides."""
@@ -88,7 +90,7 @@ class Lifecycle:
         properties = parse(request.resource_properties, home)
         asked = self._permitted(properties, home, owner)
         asked = replace(asked, connection_id=request.connection_id, wait_for_acceptance=False)
-        sides, desired = self._reach(properties, replace(asked, previous=asked), run)
+        sides, desired = self._reach(properties, replace(asked, previous=asked, checks_dns=run.attributes), run)
         reconciler = run.reconciler(sides)
         return desired, reconciler.keep(desired) if repair else reconciler.look(desired)
 

@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
@@ -38,6 +38,9 @@ TELLING_SECONDS: Final = 30.0
 
 APART: Final = 10
 """Resources that an event may wake without their standing in line: more would take the rate of a whole place."""
+
+OF_ATTRIBUTES: Final = "ModifyVpcAttribute"
+"""The event that tells of the DNS attributes of a VPC."""
 
 REPAIRABLE: Final = {Kind.DRIFT, Kind.BLACKHOLE}
 
@@ -93,9 +96,9 @@ class Maintenance:
         counts: Counter[str] = Counter()
 
         def look(record: SQSRecord) -> None:
-            key = _key(record.json_body)
+            key, attributes = _key(record.json_body), record.json_body.get("Reason") == OF_ATTRIBUTES
             try:
-                found = self.keep(key, None, deadline, reads)
+                found = self.keep(key, None, deadline, reads, attributes=attributes)
             except PeeringError as failure:
                 begin((), stack_id=key[0], logical_id=key[1])
                 found = [of_failure(failure)]
@@ -116,11 +119,20 @@ class Maintenance:
                 known |= set(tenure.vpc_ids(tenure.claim.request.connection_id).values()) if tenure else set()
         return known - {""}
 
-    def keep(self, key: Key, mode: Mode | None, deadline: Deadline, reads: Reads | None = None) -> list[Finding] | None:
+    def keep(
+        self,
+        key: Key,
+        mode: Mode | None,
+        deadline: Deadline,
+        reads: Reads | None = None,
+        *,
+        attributes: bool = False,
+    ) -> list[Finding] | None:
         """Look at one resource, and repair it where the mode says so; None where there is nothing to be kept now.
 
         Without a mode, that of the resource counts, or else that of the installation. Whoever asks for a report is
-        told by the answer, and nothing is written down: what is found stays for the next sweep to tell.
+        told by the answer, and nothing is written down: what is found stays for the next sweep to tell. The DNS
+        `attributes` of the VPCs are looked at where they may have changed.
 
         Raises:
             PeeringError: the registry cannot be used.
@@ -135,10 +147,11 @@ class Maintenance:
         if asked is Mode.OFF:
             return None
         before = tenure.findings
-        run = Run(_part(deadline), _progress(tenure), tenure, upkeep=True, reads=reads)
+        run = Run(_part(deadline), _progress(tenure), tenure, upkeep=True, reads=reads, attributes=attributes)
         found, observed = self._looked(tenure, run)
-        if asked is Mode.REPAIR and any(finding.kind in REPAIRABLE for finding in found):
-            return self._repair(tenure, found, observed, deadline)
+        kinds = {finding.kind for finding in found}
+        if asked is Mode.REPAIR and kinds & REPAIRABLE and Kind.CONNECTION not in kinds:
+            return self._repair(run, found, observed, deadline)
         if found and not self._rests_still(tenure, deadline):
             return None
         _log(found)
@@ -164,13 +177,12 @@ class Maintenance:
         now = self.registry.resting(tenure.key, deadline)
         return now is not None and now.revision == tenure.revision
 
-    def _repair(
-        self, tenure: Tenure, seen: list[Finding], observed: Observed, deadline: Deadline
-    ) -> list[Finding] | None:
+    def _repair(self, look: Run, seen: list[Finding], observed: Observed, deadline: Deadline) -> list[Finding] | None:
         """Look again with the resource held, and repair; None where a request of CloudFormation has come.
 
         What a failure leaves is what was `seen` before, less what had been repaired by then.
         """
+        tenure = look.tenure
         before = tenure.findings
         try:
             tenure.watch(deadline)
@@ -179,11 +191,10 @@ class Maintenance:
         part = _part(deadline)
         part.guard = tenure.check
         progress = _progress(tenure)
+        run = replace(look, deadline=part, progress=progress, reads=None)
         found: list[Finding] = []
         try:
-            desired, outcome = self.lifecycle.upkeep(
-                tenure.claim.request, Run(part, progress, tenure, upkeep=True), repair=True
-            )
+            desired, outcome = self.lifecycle.upkeep(tenure.claim.request, run, repair=True)
             found = _done(desired, outcome, progress.changes, before)
         except (Superseded, LeaseLost):
             return None

@@ -95,8 +95,8 @@ def _prefix_lists(desired: Desired, side: Side, ec2: Ec2) -> tuple[PrefixList, .
 
 
 def _dns_off(desired: Desired, side: Side, ec2: Ec2) -> tuple[str, ...]:
-    """Read the DNS attributes of a VPC where DNS resolution is newly asked for, on whichever side."""
-    before = desired.same_pair
+    """Read the DNS attributes of a VPC where DNS resolution is newly asked for, on whichever side, or checked."""
+    before = None if desired.checks_dns else desired.same_pair
     asked = any(
         desired.side(each).options.get(Option.DNS) and not (before and before.side(each).options.get(Option.DNS))
         for each in Side

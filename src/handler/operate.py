@@ -112,7 +112,7 @@ class Operator:
             forgotten = self.maintenance.registry.abandon(key, deadline)
             return {"Forgotten": forgotten, "Text": FORGOTTEN if forgotten else UNKNOWN}
         mode = Mode.REPAIR if asked.action == "Repair" else Mode.REPORT
-        found = self.maintenance.keep(key, mode, deadline)
+        found = self.maintenance.keep(key, mode, deadline, attributes=True)
         if found is None:
             return {"Findings": None, "Text": UNKNOWN}
         text = "\n".join(map(str, found)) or "All is as the stack asks for it."

@@ -31,9 +31,9 @@ def findings(desired: Desired, observed: Observed, changes: Iterable[Change]) ->
     """Yield what would make EC2 refuse the changes."""
     made = list(changes)
     turns_on = any(isinstance(change, ModifyOptions) and change.options.get(Option.DNS) for change in made)
+    if turns_on:
+        yield from dns_off(desired, observed)
     for side, view in observed.sides():
-        if turns_on:
-            yield from _dns_off(desired, side, view)
         if _joins(made):
             yield from _too_many_peerings(desired, side, view)
         yield from _too_many_routes(side, view, made)
@@ -43,13 +43,17 @@ def _joins(changes: Iterable[Change]) -> bool:
     return any(isinstance(change, CreateConnection | AcceptConnection) for change in changes)
 
 
-def _dns_off(desired: Desired, side: Side, view: ObservedSide) -> Iterator[PeeringError]:
-    vpc_id = desired.side(side).end.vpc_id
-    for attribute in view.dns_off:
-        yield InvalidRequest(
-            f"{side.prefix}VpcId {vpc_id} has {attribute} off, which DNS resolution over a peering needs in both VPCs.",
-            f"Turn it on, or leave out {Option.DNS} of both sides.",
-        )
+def dns_off(desired: Desired, observed: Observed) -> Iterator[PeeringError]:
+    """Yield which attributes, as far as they were read, keep DNS resolution over the peering from working."""
+    for side, view in observed.sides():
+        for attribute in view.dns_off:
+            failure = InvalidRequest(
+                f"{side.prefix}VpcId {desired.side(side).end.vpc_id} has {attribute} off, "
+                "which DNS resolution over a peering needs in both VPCs.",
+                f"Turn it on, or leave out {Option.DNS} of both sides.",
+            )
+            failure.side = side
+            yield failure
 
 
 def _too_many_peerings(desired: Desired, side: Side, view: ObservedSide) -> Iterator[PeeringError]:

@@ -23,9 +23,10 @@ from handler.changes import (
     UntagConnection,
 )
 from handler.errors import AccessDenied, NotFound, NotStabilized, PeeringError, ResourceConflict
-from handler.model import Connection, Desired, Observed
+from handler.model import Connection, Desired, Observed, RouteKey
 from handler.ownership import not_ours
 from handler.plan import Plan
+from handler.preflight import dns_off
 
 REMEDY: Final = "Find out who ended it. To make it anew, deploy the stack with a change of this resource, a tag say."
 
@@ -89,27 +90,34 @@ def findings(desired: Desired, observed: Observed, plan: Plan, known: Collection
     `known` are the `digests` of the last look: a route that was taken from another target then, and leads there again,
     has two owners. It is told, rather than taken for ever.
     """
-    if lost := _lost(desired, observed, plan):
-        yield Finding(Kind.CONNECTION, "", lost)
+    if lost := [*_lost(desired, observed, plan)]:
+        yield from lost
         return
     for change in plan.changes:
         yield _contended(observed, change, known) or _of_change(observed, change)
-    for refusal in plan.refusals:
-        yield of_failure(refusal)
+    yield from dict.fromkeys(map(of_failure, (*plan.refusals, *dns_off(desired, observed))))
 
 
-def _lost(desired: Desired, observed: Observed, plan: Plan) -> str | None:
-    """Tell that the connection is gone, or not ours any more."""
+def _lost(desired: Desired, observed: Observed, plan: Plan) -> Iterator[Finding]:
+    """Yield that the connection is gone, and what it has left; or that it is not ours any more."""
     known = desired.connection_id or desired.foreign_id or "the connection"
     seen: Connection | None = plan.connection or observed.view(desired.lead).connection(known)
-    if seen and seen.status.live and not any(isinstance(c, CreateConnection | AdoptConnection) for c in plan.changes):
-        return None
-    remedy = REMEDY_OF_FOREIGN if desired.foreign_id else REMEDY
-    if seen is None:
-        return f"{known} is gone. {remedy}"
-    if seen.status.live:
-        return f"{not_ours(seen).cause} {not_ours(seen).remedy}"
-    return f"{seen.connection_id} is {seen.status}: {seen.message or 'no message'}. {remedy}"
+    if seen and seen.status.live:
+        if any(isinstance(change, CreateConnection | AdoptConnection) for change in plan.changes):
+            yield Finding(Kind.CONNECTION, "", f"{not_ours(seen).cause} {not_ours(seen).remedy}")
+        return
+    ended = f"{seen.connection_id} is {seen.status}: {seen.message or 'no message'}." if seen else f"{known} is gone."
+    yield Finding(Kind.CONNECTION, "", f"{ended} {REMEDY_OF_FOREIGN if desired.foreign_id else REMEDY}")
+    for side, view in observed.sides():
+        for table in view.tables:
+            for route in table.routes:
+                if route.target == known and route.blackhole:
+                    yield _blackhole(RouteKey(side, table.table_id, route.destination), known)
+
+
+def _blackhole(route: RouteKey, target: str) -> Finding:
+    text = f"{route.table_id} routes {route.destination} to {target}, which has ended."
+    return Finding(Kind.BLACKHOLE, route.side, text)
 
 
 def _contended(observed: Observed, change: Change, known: Collection[str]) -> Finding | None:
@@ -122,14 +130,14 @@ def _contended(observed: Observed, change: Change, known: Collection[str]) -> Fi
 
 
 def _of_change(observed: Observed, change: Change) -> Finding:
-    kind, side, text = Kind.DRIFT, "", str(change)
+    side, text = "", str(change)
     match change:
         case CreateRoute(route):
             side, text = route.side, f"{route.table_id} lacks the route to {route.destination}."
         case ReplaceRoute(route, former, target=None):
-            kind = Kind.BLACKHOLE if former in observed.gone else Kind.DRIFT
-            ended = ", which has ended" if former in observed.gone else ""
-            side, text = route.side, f"{route.table_id} routes {route.destination} to {former}{ended}."
+            if former in observed.gone:
+                return _blackhole(route, former)
+            side, text = route.side, f"{route.table_id} routes {route.destination} to {former}."
         case ReplaceRoute(route) | DeleteRoute(route):
             side, text = route.side, f"{route.table_id} still routes {route.destination}, which is not asked for."
         case ModifyOptions(side, options):
@@ -141,7 +149,7 @@ def _of_change(observed: Observed, change: Change) -> Finding:
             text = f"The connection has {_count(tags, 'tag')} that the stack gives no more: {', '.join(sorted(tags))}."
         case AcceptConnection(side):
             text = "The connection waits to be accepted."
-    return Finding(kind, side, text)
+    return Finding(Kind.DRIFT, side, text)
 
 
 def _count(things: object, name: str) -> str:

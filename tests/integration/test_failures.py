@@ -40,7 +40,7 @@ REFUSALS: dict[str, tuple[Callable[[World, Vpc, Vpc], Properties], tuple[str, ..
     ),
     "the external id is wrong": (
         lambda world, vpc, peer: world.properties(vpc, peer, PeerExternalId="not-the-one"),
-        ("AccessDenied: PeerRoleArn ", "and PeerExternalId."),
+        ("AccessDenied: PeerRoleArn ", "PeerExternalId and OrganizationId."),
     ),
     "the accepter's VPC is not there": (
         lambda world, vpc, peer: world.properties(vpc, peer, PeerVpcId="vpc-0123456789abcdef0"),

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -165,12 +166,39 @@ def test_a_connection_deleted_by_hand_is_not_made_anew(
         world.aws.forget(pcx)
 
     with world.counted() as calls:
-        (found,) = kept(stack) or []
+        found, *left = kept(stack) or []
 
     assert (Kind.CONNECTION, False) == (found.kind, found.done)
     assert pcx in found.text
     assert "deploy the stack with a change" in found.text
+    tables = [table for vpc in pair for table in vpc.route_table_ids]
+    assert [(Kind.BLACKHOLE, False, table) for table in tables] == [
+        (each.kind, each.done, each.text.split()[0]) for each in left
+    ]
     assert [] == writes(calls)
+
+
+def test_dns_switched_off_in_a_vpc(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """EC2's event has the attributes read, and so has whoever asks; a sweep leaves out these calls, two a VPC."""
+    asked = {"AllowDnsResolutionFromRemoteVpc": "true"}
+    stack.update(world.properties(*pair, **asked))
+    world.ec2(pair[1]).modify_vpc_attribute(VpcId=pair[1].id, EnableDnsHostnames={"Value": False})
+    detail = {"eventName": "ModifyVpcAttribute", "requestParameters": {"vpcId": pair[1].id}}
+    maintenance, topic = world.maintenance(), subscribe(world)
+    counts = []
+
+    for look in (partial(maintenance.wake, {"detail": detail}), maintenance.sweep):
+        world.time.sleep(600)
+        look(Deadline(world.time.clock, 800))
+        with world.counted() as calls:
+            maintenance.work({"Records": messages(world)}, None, Deadline(world.time.clock, 800))
+        counts.append(len(operations(calls, "DescribeVpcAttribute")))
+    (found,) = maintenance.keep(key(stack), Mode.REPORT, Deadline(world.time.clock, 800), attributes=True) or []
+
+    assert [4, 0] == counts
+    assert f"PeerVpcId {pair[1].id} has enableDnsHostnames off" in found.text
+    (told,) = published(world, topic)
+    assert f"- Accepter's side: {found.text} Not repaired." in told
 
 
 def test_a_foreign_route_is_left_alone(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
@@ -405,7 +433,7 @@ def test_a_message_that_fails_comes_again(
     maintenance.sweep(Deadline(world.time.clock, 800))
     taken = sorted(messages(world), key=lambda message: "other" in message["body"])
 
-    def fail(_: object, failing: tuple[str, str], *__: object) -> list[Finding]:
+    def fail(_: object, failing: tuple[str, str], *__: object, **___: object) -> list[Finding]:
         if failing != key(stack):
             raise RuntimeError
         return []

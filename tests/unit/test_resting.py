@@ -151,6 +151,18 @@ def test_a_clean_up_that_failed(store: Seen, time: VirtualTime) -> None:
     assert resting(store, time) is None
 
 
+@pytest.mark.parametrize("request_type", ["Update", "Delete"])
+def test_what_failed_and_is_no_clean_up(store: Seen, time: VirtualTime, request_type: str) -> None:
+    """An Update of whichever connection, and the Delete of the only one: nobody knows what they have left."""
+    created(store, time)
+    if request_type == "Update":
+        new = {**ANSWER, "PhysicalResourceId": "pcx-new"}
+        work(store, time, "Update", "replacement").finish(new, Deadline(time.clock, 900))
+    work(store, time, request_type, "failing").finish({**ANSWER, "Status": "FAILED"}, Deadline(time.clock, 900))
+
+    assert resting(store, time) is None
+
+
 def test_what_a_stack_has_let_go(store: Seen, time: VirtualTime) -> None:
     """With DeletionPolicy: Retain no Delete ever comes: told so, maintenance knows nothing of it any more."""
     registry, deadline = Registry(store, time.clock), Deadline(time.clock, 900)
@@ -167,10 +179,23 @@ def test_what_a_stack_has_let_go(store: Seen, time: VirtualTime) -> None:
     assert left
     assert Item(requests=left.item.requests, expires_at=1000 + KEPT_SECONDS) == left.item
     assert ["create", "update"] == [served.request_id for served in left.item.requests]
+    assert left.name
     assert ([], None) == ([*store.entries(deadline)], resting(store, time))
     assert not registry.abandon(KEY, deadline)
     work(store, time, "Update", "again").finish(ANSWER, deadline)
     assert resting(store, time)
+
+
+def test_what_a_stack_has_let_go_while_an_invocation_died(store: Seen, time: VirtualTime) -> None:
+    """Its lease tells that somebody may still be at work, until it has ended."""
+    registry, deadline = Registry(store, time.clock), Deadline(time.clock, 900)
+    created(store, time)
+    work(store, time, "Update", "update")
+    time.sleep(LEASE_SECONDS - 1)
+    assert not registry.abandon(KEY, deadline)
+    time.sleep(1)
+
+    assert registry.abandon(KEY, deadline)
 
 
 def test_a_call_that_hangs_is_waited_for(store: Seen, time: VirtualTime) -> None:

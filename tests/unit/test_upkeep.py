@@ -21,9 +21,10 @@ from handler.changes import (
 from handler.errors import AccessDenied, InvalidRequest, NotFound, NotStabilized, PeeringError, ResourceConflict
 from handler.model import Option, Route, Side, Status
 from handler.plan import Plan
+from handler.preflight import dns_off
 from handler.routes import conflict
 from handler.upkeep import Finding, Kind, digests, findings, of_failure, permitted, repaired
-from tests.unit.given import PCX, connection, desired, key, observed, peer_key
+from tests.unit.given import PCX, connection, desired, key, observed, peer_key, table, to
 
 ROUTE = CreateRoute(key())
 CONFLICT = ResourceConflict("rtb-hub routes 10.8.0.0/16 to igw-1 already.", "Remove that route.")
@@ -121,6 +122,33 @@ def test_what_is_said_of_a_connection_that_is_lost(seen: object, expected: str) 
     assert (Kind.CONNECTION, False) == (found.kind, found.done)
     assert found.text.startswith(expected)
     assert "deploy the stack" in found.text
+
+
+@pytest.mark.parametrize("seen", [None, connection(Status.DELETED)])
+def test_what_a_connection_that_is_lost_has_left(seen: object) -> None:
+    """Each route that drops packets now is named, and no other."""
+    dead, other = to(PCX, blackhole=True), to("pcx-2", "10.9.0.0/16", blackhole=True)
+    world = observed(*([seen] if seen else []), tables=(table(dead, other),))  # type: ignore[list-item]  # a connection
+    plan = Plan((CreateConnection({}),), connection=None)
+
+    _, *left = findings(replace(desired(), connection_id=PCX), world, plan)
+
+    text = f"rtb-hub routes 10.8.0.0/16 to {PCX}, which has ended."
+    assert [Finding(Kind.BLACKHOLE, Side.REQUESTER, text)] == left
+
+
+def test_what_is_said_of_attributes_that_are_off() -> None:
+    """The option of the connection is on and does nothing; it is told once, if the plan is refused for it too."""
+    world = observed(connection()).with_side(Side.ACCEPTER, dns_off=("enableDnsHostnames",))
+    asked = replace(desired(), connection_id=PCX)
+    quiet = Plan(connection=connection())
+    refused = replace(quiet, refusals=tuple(dns_off(asked, world)))
+
+    (found,) = findings(asked, world, quiet)
+
+    assert (Kind.FAILURE, Side.ACCEPTER, False) == (found.kind, found.side, found.done)
+    assert "PeerVpcId vpc-spoke has enableDnsHostnames off" in found.text
+    assert [found] == [*findings(asked, world, refused)]
 
 
 def test_what_is_said_of_a_connection_without_our_tags() -> None:
