@@ -5,8 +5,9 @@ does badly is replaced: its sender, its ids, its wait before a Delete's answer, 
 """
 
 import re
-from collections.abc import Mapping
-from threading import Lock
+from collections.abc import Callable, Mapping
+from functools import partial
+from threading import RLock
 from typing import Any, Final, Protocol
 
 from crhelper import CfnResource
@@ -24,6 +25,9 @@ from handler.values import REFERENCE
 
 MARGIN_SECONDS: Final = 15.0
 """Kept for the answer, at most a quarter of the time: the work ends so long before Lambda's time-out."""
+
+DELIVERY_SECONDS: Final = 7.0
+"""Of those, kept from recording the answer: a write that hangs for 5 s leaves time to deliver it."""
 
 
 class LambdaContext(Protocol):
@@ -50,7 +54,7 @@ class PeeringResource(CfnResource):
         self._registry = registry
         self._clock = registry.clock
         self._local = local
-        self._latch = Lock()
+        self._latch = RLock()
         for register in (self.create, self.update, self.delete):
             register(self._provide)
 
@@ -95,7 +99,7 @@ class PeeringResource(CfnResource):
             request_type=request.request_type,
             connection_id=request.connection_id or "",
         )
-        seconds = min(context.get_remaining_time_in_millis() / 1000, request.service_timeout)
+        seconds = min(context.get_remaining_time_in_millis() / 1000, request.time_left(self._clock.wall()))
         self._whole = Deadline(self._clock, seconds)
         self._deadline = Deadline(self._clock, seconds - min(MARGIN_SECONDS, seconds / 4))
         self._request = request
@@ -165,14 +169,17 @@ class PeeringResource(CfnResource):
             if self._response:
                 return
             self._deadline.cancel()
-            self._response = fitted(self._compose(status or self.Status, reason or self.Reason))
-            try:
-                self._response = self._recorded()
-            except LeaseLost:
-                # It answers, or died: then Lambda's next attempt takes its place.
-                self._undelivered = Undelivered("another invocation of the function has this request.")
-                logger.warning(str(self._undelivered))
-                return
+            # An answer that was given before stands; nothing was done for it now that another could be made of.
+            self._response = self._tenure.answer or {}
+            if not self._response:
+                self._response = fitted(self._compose(status or self.Status, reason or self.Reason))
+                try:
+                    self._response = self._recorded()
+                except LeaseLost:
+                    # It answers, or died: then Lambda's next attempt takes its place.
+                    self._undelivered = Undelivered("another invocation of the function has this request.")
+                    logger.warning(str(self._undelivered))
+                    return
             logger.info("response", response=self._response)
             self._undelivered = self._deliver()
 
@@ -186,7 +193,8 @@ class PeeringResource(CfnResource):
         if self._lost:
             raise LeaseLost
         try:
-            return self._tenure.finish(self._response, self._whole, release=not self._hung)
+            recording = self._whole.earlier(min(DELIVERY_SECONDS, self._whole.remaining / 2))
+            return self._tenure.finish(self._response, recording, release=not self._hung)
         except PeeringError as failure:
             if self._tenure.ran_out:
                 raise LeaseLost from failure
@@ -202,16 +210,24 @@ class PeeringResource(CfnResource):
             return undelivered
         return None
 
-    def _timeout(self) -> None:
-        """Answer for a call that hung beyond our own deadline; crhelper's timer calls this just before the time-out."""
-        self._hung = True
-        self._failure = NotStabilized("a call hung until the function's time-out.", "Deploy again.")
-        super()._timeout()  # type: ignore[misc]  # crhelper's own
+    @property
+    def _timeout(self) -> Callable[[], None]:
+        """What crhelper's timer calls just before the time-out: it is bound to the request that it is set for."""
+        return partial(self._answer_for_hung, self._request)
+
+    def _answer_for_hung(self, request: Request) -> None:
+        """Answer for a call that hung beyond our own deadline, unless the request has its answer already."""
+        with self._latch:
+            if request is self._request and not self._response:
+                self._hung = True
+                self._failure = NotStabilized("a call hung until the function's time-out.", "Deploy again.")
+                self._send("FAILED")
 
     def _answered_id(self, status: str) -> str:
-        """Return the id of the response; that of an Update that failed is always the one that it came with."""
-        failed_update = status == "FAILED" and self._request.request_type == "Update"
-        return (failed_update and self._request.physical_resource_id) or self._progress.physical_id
+        """Return the id of the response; a Delete, and an Update that failed, keep the one that they came with."""
+        request_type = self._request.request_type
+        kept = request_type == "Delete" or (request_type == "Update" and status == "FAILED")
+        return (kept and self._request.physical_resource_id) or self._progress.physical_id
 
     def _compose(self, status: str, reason: str) -> dict[str, Any]:
         response = {

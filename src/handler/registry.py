@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 from uuid import uuid4
 
 import botocore.session
+from botocore.config import Config
 
 from handler.calls import CONFIG, Place, call
 from handler.clock import Clock, Deadline, backoff
@@ -48,6 +49,9 @@ SHOWN_WITHIN: Final = 300
 """Seconds after which EC2 shows every route that was made."""
 
 VERSION: Final = 1
+IMPATIENT: Final = CONFIG.merge(Config(connect_timeout=2, read_timeout=3))
+"""DynamoDB answers within milliseconds: one that hangs must not take the time in which the answer is delivered."""
+
 INDEX: Final = "Maintained"
 """The index of the resources that stacks have, and its key."""
 
@@ -121,7 +125,7 @@ class DynamoStore:
     """Items of a table, keyed by `StackId` and `LogicalResourceId`; `Body` holds the item as JSON."""
 
     def __init__(self, session: botocore.session.Session, table: str) -> None:
-        self._client = session.create_client("dynamodb", config=CONFIG)
+        self._client = session.create_client("dynamodb", config=IMPATIENT)
         self._table = table
         self._place = Place("", "", self._client.meta.region_name)
 
@@ -292,6 +296,8 @@ class Tenure:
     """The record of routes, of all connections of the resource."""
     repeated: bool = False
     """Whether an earlier invocation has begun the request, a Create, and no Delete of the resource is remembered."""
+    unknown: bool = False
+    """Whether the item could not be read."""
     _last: Revision | None = None
     _renewed: float = 0.0
     _writings: int = 0
@@ -307,7 +313,7 @@ class Tenure:
     def may_live(self) -> bool:
         """Tell whether there may be a connection: one was told to CloudFormation, or a Create was never answered."""
         begun = (served for served in self._item.requests if served.request_type == "Create")
-        return bool(self._item.living) or any(served.answer is None for served in begun)
+        return self.unknown or bool(self._item.living) or any(served.answer is None for served in begun)
 
     def vpc_ids(self, connection_id: str | None) -> dict[Side, str]:
         """Return the VPCs of a connection of the resource; empty where it is not known."""
@@ -432,8 +438,9 @@ class Tenure:
 
     def alone(self) -> "Tenure":
         """Return a hold that needs no table, with what was read of the item."""
-        kept = {"routes": self._item.routes, "vpc_ids": self._item.vpc_ids, "living": self._item.living}
-        return Tenure(MemoryStore({self.key: Revision("read", Item(**kept))}), self.clock, self.claim)
+        read = self._item.model_copy(update={"lease": None})
+        store = MemoryStore({self.key: Revision("read", read)})
+        return Tenure(store, self.clock, self.claim, unknown=self._last is None)
 
     @property
     def findings(self) -> tuple[str, ...]:

@@ -84,11 +84,16 @@ class Request(BaseModel):
         except ValueError:
             return None
 
-    @property
-    def service_timeout(self) -> float:
-        """The seconds that CloudFormation waits for the response."""
+    def time_left(self, now: float) -> float:
+        """Return the seconds for which CloudFormation still waits for the response, where the template says how long.
+
+        It waits from the time of its sending: the event may have been in Lambda's queue. Unless the template says less
+        than the hour that is its default, no event is kept there for as long (`MaximumEventAgeInSeconds`).
+        """
         given = str(self.resource_properties.get("ServiceTimeout", ""))
-        return float(given) if given.isdecimal() else SERVICE_TIMEOUT
+        if not given.isdecimal():
+            return SERVICE_TIMEOUT
+        return float(given) - max(0.0, now - (self.sent or now))
 
     @property
     def connection_id(self) -> str | None:

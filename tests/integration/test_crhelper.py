@@ -17,10 +17,12 @@ from crhelper import CfnResource, resource_helper, utils
 from pydantic import ValidationError
 
 import handler.cfn
-from handler.cfn import MARGIN_SECONDS, PeeringResource
+from handler.cfn import DELIVERY_SECONDS, MARGIN_SECONDS, PeeringResource
+from handler.clock import Deadline
 from handler.errors import InvalidRequest
+from handler.item import Answer
 from handler.progress import Progress
-from handler.registry import MemoryStore, Registry
+from handler.registry import MemoryStore, Registry, Tenure
 from handler.request import Request
 from handler.response import BODY_LIMIT, Undelivered
 from tests.harness import Context, Stack, World, operations, writes
@@ -217,6 +219,36 @@ def test_row_03_ours_times_out_with_the_id_known_by_then(
     before = known.get("PhysicalResourceId", Request.model_validate(event).deterministic_id)
     last = "pcx-new" if identified and request_type == "Create" else before
     assert ("FAILED", last) == (response["Status"], response["PhysicalResourceId"])
+
+
+def test_row_03_ours_keeps_a_timer_to_its_request(stack: Stack, timers: list[Timer]) -> None:
+    """A timer that had gone off before it could be cancelled must not answer for the event that came next."""
+
+    def serve(*_: object) -> None:
+        if len(timers) > 1:
+            timers[0].run_out()
+
+    function = ours(stack.world, serve)
+    for _ in range(2):
+        function(stack.event("Create", {}), context(stack.world))
+
+    assert ["SUCCESS", "SUCCESS"] == [response["Status"] for response in stack.world.bucket.responses]
+
+
+@pytest.mark.parametrize("late", [0, SECONDS - MARGIN_SECONDS, SECONDS - 1])
+def test_row_02_ours_keeps_time_to_deliver(stack: Stack, monkeypatch: pytest.MonkeyPatch, late: float) -> None:
+    """A registry that hangs while the answer is recorded must not take the time in which it is delivered."""
+    world, left = stack.world, []
+
+    def finish(_tenure: Tenure, answer: Answer, deadline: Deadline, **_: object) -> Answer:
+        left.append(SECONDS - world.time.now() - deadline.remaining)
+        return answer
+
+    monkeypatch.setattr(Tenure, "finish", finish)
+
+    ours(world, lambda *_: world.time.sleep(late))(stack.event("Create", {}), context(world))
+
+    assert [min(DELIVERY_SECONDS, (SECONDS - late) / 2)] == left
 
 
 def test_row_03_ours_has_an_id_before_anything_runs(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

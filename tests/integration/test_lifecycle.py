@@ -224,7 +224,8 @@ def test_delete_of_something_half_created(world: World) -> None:
     assert "FAILED" == stack.create(world.properties(vpc, peer))["Status"]
     assert 1 == len(world.live(vpc))
 
-    assert "SUCCESS" == stack.delete("network-Peering-1QX2INVENTED")["Status"]
+    deleted = stack.delete("network-Peering-1QX2INVENTED")
+    assert ("SUCCESS", "network-Peering-1QX2INVENTED") == (deleted["Status"], deleted["PhysicalResourceId"])
     assert [] == world.live(vpc)
 
 

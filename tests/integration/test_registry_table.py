@@ -6,7 +6,10 @@ from typing import Any
 import botocore.session
 import pytest
 
-from handler.registry import DynamoStore
+from handler.clock import Deadline
+from handler.errors import AccessDenied, Throttling
+from handler.registry import DynamoStore, Key, Revision
+from handler.sessions import Sessions
 from local.world import Vpc, client
 from tests.harness import EXTERNAL_ID, HUB, Context, Stack, World, writes
 
@@ -73,6 +76,52 @@ def test_answer_that_nobody_took_is_delivered_by_the_retry(world: World, pair: t
     with world.counted() as calls:
         assert refused == repeat(stack, event)
     assert ("SUCCESS", []) == (refused["Status"], calls)
+
+
+class OnceRead(DynamoStore):
+    """A table that can be read once by each process, and not again."""
+
+    def __init__(self) -> None:
+        super().__init__(botocore.session.get_session(), TABLE)
+        self._read = False
+
+    def load(self, key: Key, deadline: Deadline) -> Revision | None:
+        """Return an item, or fail."""
+        if self._read:
+            raise Throttling("the registry cannot be used.", "Deploy again.")
+        self._read = True
+        return super().load(key, deadline)
+
+
+@pytest.mark.usefixtures("dynamodb")
+@pytest.mark.parametrize("status", ["SUCCESS", "FAILED"])
+def test_answer_that_is_known_needs_no_second_look(world: World, pair: tuple[Vpc, Vpc], status: str) -> None:
+    """What a retry has read is told, though the registry fails then: any other answer would be made up."""
+    stack = world.stack()
+    more = {} if status == "SUCCESS" else {"PeerVpcId": "vpc-0123456789abcdef0"}
+    event = stack.event("Create", world.properties(*pair, **more))
+    first = repeat(stack, event)
+    world.store = OnceRead()
+
+    assert (status, first) == (first["Status"], repeat(stack, event))
+
+
+@pytest.mark.usefixtures("dynamodb")
+def test_delete_that_can_neither_read_nor_look(
+    world: World, pair: tuple[Vpc, Vpc], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One policy can refuse both the table and EC2: then SUCCESS would be a guess."""
+    stack, properties = world.stack(), world.properties(*pair)
+    stack.create(properties)
+    denied = AccessDenied("nothing may be read.", "Have it permitted.")
+
+    def refuse(*_: object) -> None:
+        raise denied
+
+    monkeypatch.setattr(DynamoStore, "load", refuse)
+    monkeypatch.setattr(Sessions, "open", refuse)
+
+    assert "FAILED" == stack.delete(INVENTED)["Status"]
 
 
 @pytest.mark.usefixtures("dynamodb")

@@ -37,7 +37,13 @@ class Table(MemoryStore):
         self.writings = 0
         self.before: Callable[[], None] = lambda: None
         """Called before each writing, once."""
-        self.lost_reply = self.unreachable = False
+        self.lost_reply = self.unreachable = self.unreadable = False
+
+    def load(self, key: Key, deadline: Deadline) -> Revision | None:
+        """Read."""
+        if self.unreadable:
+            raise NetworkFailure("the table is not reached.", "Wait.")
+        return super().load(key, deadline)
 
     def save(self, key: Key, over: str | None, revision: Revision, deadline: Deadline) -> bool:
         """Write; with a lost reply the repeated writing finds itself in its own way."""
@@ -277,10 +283,39 @@ def test_hold_without_the_table_knows_what_was_read(table: Table, time: VirtualT
     alone.check()
 
     assert ((ROUTE,), ["vpc-hub", "vpc-spoke"]) == (alone.records, list(alone.vpc_ids(PCX).values()))
-    assert alone.answer is None
+    assert (None, True, False) == (alone.answer, alone.may_live, alone.unknown)
     alone.finish(ANSWER, Deadline(time.clock, 900))
     assert ANSWER == alone.answer
     assert writings == table.writings
+
+
+def test_hold_without_the_table_knows_of_an_unanswered_create(table: Table, time: VirtualTime) -> None:
+    """What was read before the table failed still tells that there may be a connection."""
+    begun(table, time)
+    time.sleep(LEASE_SECONDS)
+    delete = tenure(table, time, "Delete", "delete")
+    table.unreachable = True
+    with pytest.raises(NetworkFailure):
+        delete.begin(Deadline(time.clock, 900))
+
+    alone = delete.alone()
+    alone.begin(Deadline(time.clock, 900))
+
+    assert (True, False) == (alone.may_live, alone.unknown)
+
+
+def test_hold_of_what_was_never_read_may_live(table: Table, time: VirtualTime) -> None:
+    """Nobody knows that there is nothing."""
+    table.unreadable = True
+    delete = tenure(table, time, "Delete", "delete")
+    with pytest.raises(NetworkFailure):
+        delete.begin(Deadline(time.clock, 900))
+
+    alone = delete.alone()
+    alone.begin(Deadline(time.clock, 900))
+
+    assert (True, True) == (alone.may_live, alone.unknown)
+    assert not tenure(Table(), time, "Delete", "delete").may_live
 
 
 def test_answer_that_does_not_release(table: Table, time: VirtualTime) -> None:

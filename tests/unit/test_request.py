@@ -93,3 +93,14 @@ def test_further_hosts(monkeypatch: pytest.MonkeyPatch, allowed: str, host: str)
 def test_time_of_sending(query: str, sent: float | None) -> None:
     """The signature's; a URL that is signed otherwise says nothing that could be compared."""
     assert sent == request("Create", ResponseURL=f"https://{BUCKET}.s3.amazonaws.com/x?{query}").sent
+
+
+@pytest.mark.parametrize(
+    ("given", "late", "left"),
+    [("120", 0, 120), ("120", 100, 20), ("120", 200, -80), ("120", -5, 120), (None, 200, 3600)],
+)
+def test_time_left(given: str | None, late: float, left: float) -> None:
+    """CloudFormation counts from its sending, whenever Lambda delivers; clocks that differ add no time."""
+    properties = {"ServiceTimeout": given} if given else {}
+
+    assert left == request("Create", sent=1000, ResourceProperties=properties).time_left(1000 + late)
