@@ -266,6 +266,8 @@ class Ec2:
         try:
             self._call("create_route", **_route(route), VpcPeeringConnectionId=connection_id)
         except ResourceConflict as failure:
+            if failure.ec2_code != "routealreadyexists":
+                raise
             present = self._static_route(route)
             if present is None:
                 raise
