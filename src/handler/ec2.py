@@ -48,6 +48,18 @@ FILTER_VALUES: Final = 200
 WAITERS: Final = WaiterModel(json.loads(Path(__file__).with_name("waiters.json").read_text(encoding="utf-8")))
 
 
+class Taken(ResourceConflict):
+    """Another target turned out to have the destination of a route that was to be made."""
+
+    @classmethod
+    def by(cls, route: RouteKey, present: Route) -> "Taken":
+        """Return the refusal that the plan would have had, had it seen the route that is present."""
+        told = conflict(route, present)
+        taken = cls(*told.args)
+        taken.side = told.side
+        return taken
+
+
 class Reads:
     """What several resources look at together: one call for all their VPCs, of each kind, account and Region."""
 
@@ -248,17 +260,19 @@ class Ec2:
         """Make a route; the identical one that is there already is fine (a reply may have been lost).
 
         Raises:
-            ResourceConflict: when another target has the destination.
+            Taken: when another target has the destination.
 
         """
         try:
             self._call("create_route", **_route(route), VpcPeeringConnectionId=connection_id)
         except ResourceConflict as failure:
+            if failure.ec2_code != "routealreadyexists":
+                raise
             present = self._static_route(route)
             if present is None:
                 raise
             if present.target != connection_id:
-                raise conflict(route, present) from failure
+                raise Taken.by(route, present) from failure
 
     def replace_route(self, route: RouteKey, target: str) -> None:
         """Point a route to another target without a gap; a route that has gone meanwhile is made anew."""

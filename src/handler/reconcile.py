@@ -20,7 +20,8 @@ from handler.changes import (
     UntagConnection,
 )
 from handler.clock import Deadline, backoff
-from handler.errors import AccessDenied, AlreadyExists, NotStabilized
+from handler.ec2 import Taken
+from handler.errors import AccessDenied, AlreadyExists, NotStabilized, PeeringError
 from handler.item import Superseded
 from handler.model import Connection, Desired, Observed, RouteRecord, Side, Status
 from handler.observe import Sides, observe, with_quotas
@@ -28,7 +29,7 @@ from handler.parallel import run
 from handler.plan import Plan, plan
 from handler.preflight import near_limits
 from handler.registry import Tenure
-from handler.routes import gone_routes
+from handler.routes import lost_routes
 from handler.rules import rule_of
 from handler.settings import plan_settings
 from handler.upkeep import permitted
@@ -113,6 +114,7 @@ class Reconciler:
         observed, planned = self._plan(
             desired.completed(observed.view(desired.lead).connection(desired.foreign_id)), observed
         )
+        self._forget_lost(observed, planned)
         return Outcome(planned.connection, observed, planned)
 
     def _plan(self, desired: Desired, observed: Observed) -> tuple[Observed, Plan]:
@@ -164,15 +166,21 @@ class Reconciler:
         if connection is None:
             raise _ended_meanwhile(desired)
         made, broken = planned.of(Stage.MAKE), planned.of(Stage.BREAK)
-        if self.tenure.settled:  # an invocation that died has taken them off: one made by hand is not ours
-            made_again = {change.route for change in made if isinstance(change, CreateRoute)}
-            gone = [key for key in gone_routes(observed, connection.connection_id) if key not in made_again]
-            self.tenure.forget(connection.connection_id, gone)
+        self._forget_lost(observed, planned)
         self._apply_routes_and_settings(connection, made, broken)
         if any(isinstance(change, ModifyOptions | TagConnection | UntagConnection) for change in (*made, *broken)):
             observed = self._read_back(desired, observed, planned)
         seen = observed.view(desired.lead).connection(connection.connection_id)
         return Outcome(seen, observed, planned)
+
+    def _forget_lost(self, observed: Observed, planned: Plan) -> None:
+        """Drop the record of routes that are not asked for, and ours no more: what is there later is somebody's.
+
+        They were taken off by an invocation that died, or by others, or were never made.
+        """
+        if planned.connection and self.tenure.settled:
+            connection_id = planned.connection.connection_id
+            self.tenure.forget(connection_id, lost_routes(observed, connection_id) - planned.routes)
 
     def _remember_found(self, planned: Plan) -> None:
         """Record the routes that were there before the connection became ours: they are not for us to remove."""
@@ -286,7 +294,12 @@ class Reconciler:
             self.witness.applied(change)
             self.tenure.forget(connection.connection_id, taken_off([change]))
 
-        apply(made, self.sides, connection.connection_id, applied)
+        def refused(change: Change, failure: PeeringError) -> bool:
+            if isinstance(change, CreateRoute) and isinstance(failure, Taken):
+                self.tenure.forget(connection.connection_id, [change.route])
+            return False
+
+        apply(made, self.sides, connection.connection_id, applied, refused)
         apply(broken, self.sides, connection.connection_id, applied)
 
     def _read_back(self, desired: Desired, observed: Observed, planned: Plan) -> Observed:

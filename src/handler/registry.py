@@ -27,6 +27,7 @@ from handler.item import (
     answered,
     forgotten,
     held,
+    packed,
     released,
     remembered,
     unpacked,
@@ -476,13 +477,15 @@ class Tenure:
     def note(self, findings: tuple[str, ...], deadline: Deadline) -> None:
         """Write down what a run has found that changed nothing, unless somebody works on the resource meanwhile.
 
+        That is findings, and routes which are ours no more.
+
         Raises:
             PeeringError: the table cannot be used.
 
         """
-        if self._last and findings != self.findings:
-            revision = Revision(f"{self.claim.holder}-note", self._item.model_copy(update={"findings": findings}))
-            self.store.save(self.key, self._last.name, revision, deadline)
+        noted = self._item.model_copy(update={"findings": findings, "routes": packed(self.records)})
+        if self._last and noted != self._item:
+            self.store.save(self.key, self._last.name, Revision(f"{self.claim.holder}-note", noted), deadline)
 
     def finish(self, answer: Answer, deadline: Deadline, *, release: bool = True) -> Answer:
         """Record the answer, and release the resource; return the answer that stands, if the request had one.

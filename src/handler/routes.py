@@ -166,11 +166,18 @@ def recorded_routes(observed: Observed, connection_id: str) -> frozenset[RouteKe
     return frozenset(r.key for r in observed.records if r.connection_id == connection_id and not r.found)
 
 
-def gone_routes(observed: Observed, connection_id: str) -> list[RouteKey]:
-    """Return the recorded routes to a connection of which their table shows nothing any more."""
+def lost_routes(observed: Observed, connection_id: str) -> frozenset[RouteKey]:
+    """Return the recorded routes to a connection that their tables show no more: gone, or led elsewhere by others.
+
+    One that leads to another connection it is recorded for was moved by us, and may come back.
+    """
     shown = {table.table_id for _, view in observed.sides() for table in view.tables}
-    recorded = recorded_routes(observed, connection_id)
-    return [key for key in recorded if key.table_id in shown and _present(observed, key) is None]
+    ours = {(record.key, record.connection_id) for record in observed.records}
+    return frozenset(
+        key
+        for key in recorded_routes(observed, connection_id)
+        if key.table_id in shown and ((route := _present(observed, key)) is None or (key, route.target) not in ours)
+    )
 
 
 def _present(observed: Observed, key: RouteKey) -> Route | None:

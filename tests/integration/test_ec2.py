@@ -1,10 +1,13 @@
 """What only a race can show: the calls of one side by themselves."""
 
+from unittest.mock import Mock
+
 import pytest
 
 from handler.clock import Deadline
 from handler.ec2 import Ec2
 from handler.errors import ResourceConflict
+from handler.item import Superseded
 from handler.model import End, RouteKey, Side
 from handler.sessions import Access
 from local.strict import Fault
@@ -27,6 +30,17 @@ def test_a_route_that_somebody_made_since_we_looked(world: World, ec2: Ec2) -> N
 
     with pytest.raises(ResourceConflict, match=f"{table} routes 10.8.0.0/16 to {gateway} already"):
         ec2.create_route(RouteKey(Side.REQUESTER, table, "10.8.0.0/16"), pcx)
+
+
+def test_a_newer_request_is_no_conflict(world: World, ec2: Ec2) -> None:
+    """It ends the work before the call, whatever route is there: nothing more is read, and it is told as it is."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    pcx = world.stack().create(world.properties(vpc, peer))["PhysicalResourceId"]
+    deadline = Deadline(world.time.clock, 900)
+    deadline.guard = Mock(side_effect=[Superseded("A later request waits.", "Look there."), None])
+
+    with pytest.raises(Superseded):
+        ec2.until(deadline).create_route(RouteKey(Side.REQUESTER, vpc.route_table_ids[0], "10.8.0.0/16"), pcx)
 
 
 def test_the_identical_route_is_fine(world: World, ec2: Ec2) -> None:

@@ -16,6 +16,7 @@ from handler.registry import MemoryStore, Registry, Revision
 from handler.request import Request
 from handler.upkeep import Finding, Kind
 from local.strict import Call, Fault
+from local.strict.connections import backend_of
 from local.world import Vpc, client
 from tests.harness import (
     HUB,
@@ -300,12 +301,12 @@ def test_what_does_not_rest_is_left_alone(world: World, pair: tuple[Vpc, Vpc], s
     assert (None, []) == (found, calls)
 
 
-def meanwhile(world: World, operation: str, act: Callable[[], object]) -> None:
-    """Do something right after the next call of an operation."""
+def meanwhile(world: World, operation: str, act: Callable[[], object], account: str | None = None) -> None:
+    """Do something right after the next call of an operation, in whichever account or in one."""
     acts = [act]
 
     def watch(call: Call) -> None:
-        if call.operation == operation and acts:
+        if call.operation == operation and account in {None, call.account} and acts:
             acts.pop()()
 
     world.aws.watchers.append(watch)
@@ -543,6 +544,49 @@ def test_a_route_that_was_taken_over_is_given_back_though_it_was_gone_meanwhile(
     stack.delete()
 
     assert internet == world.routes(pair[0])[table]["10.8.0.0/16"]
+
+
+def to_ours(world: World, vpc: Vpc, connection_id: str | None) -> None:
+    """Point the first table's route to the spoke at our connection, as the documents show it."""
+    place = {"RouteTableId": vpc.route_table_ids[0], "DestinationCidrBlock": "10.8.0.0/16"}
+    world.ec2(vpc).replace_route(**place, VpcPeeringConnectionId=connection_id)
+
+
+@pytest.mark.parametrize("after", [0, 400], ids=["the sweep sees it", "the Update sees it"])
+def test_a_route_of_others_where_ours_was_is_left_alone(
+    world: World, pair: tuple[Vpc, Vpc], stack: Stack, after: float
+) -> None:
+    """Once another target had its place our route is no more: one that leads to our connection later is somebody's."""
+    internet, table = internet_gateway(world, pair[0]), pair[0].route_table_ids[0]
+    world.ec2(pair[0]).replace_route(RouteTableId=table, DestinationCidrBlock="10.8.0.0/16", GatewayId=internet)
+    world.time.sleep(after)
+    without = world.properties(*pair, Routes={"AllRouteTables": "true", "ExcludeRouteTableIds": [table]})
+    assert "SUCCESS" == stack.update(without)["Status"]
+    if not after:
+        assert [] == kept(stack)
+    to_ours(world, pair[0], stack.physical_id)
+
+    assert [] == kept(stack)
+    assert "SUCCESS" == stack.update(without)["Status"]
+
+    assert stack.physical_id == world.routes(pair[0])[table]["10.8.0.0/16"]
+
+
+def test_a_route_that_we_could_not_make_is_not_ours(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """Somebody was quicker: what leads to our connection there later was not made by us."""
+    internet, table, everywhere = internet_gateway(world, pair[0]), pair[0].route_table_ids[0], stack.current
+    without = world.properties(*pair, Routes={"AllRouteTables": "true", "ExcludeRouteTableIds": [table]})
+    assert "SUCCESS" == stack.update(without)["Status"]
+    make = backend_of((pair[0].account, pair[0].region)).create_route
+    act = partial(make, table, "10.8.0.0/16", gateway_id=internet)
+    meanwhile(world, "DescribeRouteTables", act, pair[0].account)
+    assert stack.update(everywhere)["Reason"].startswith("ResourceConflict: ")
+    to_ours(world, pair[0], stack.physical_id)
+
+    assert "SUCCESS" == stack.update(without)["Status"]
+    assert [] == kept(stack)
+
+    assert stack.physical_id == world.routes(pair[0])[table]["10.8.0.0/16"]
 
 
 def test_a_listed_table_that_is_gone(world: World, pair: tuple[Vpc, Vpc]) -> None:

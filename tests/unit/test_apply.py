@@ -1,7 +1,8 @@
 """What was planned is written so: each change is one call, of the right side, in EC2's own words."""
 
 import logging
-from unittest.mock import Mock, call, create_autospec
+from contextlib import nullcontext
+from unittest.mock import Mock, call, create_autospec, patch
 
 import pytest
 
@@ -142,3 +143,23 @@ def test_what_is_taken_off() -> None:
     changes = [CreateRoute(key("10.1.0.0/16")), taken_over, GIVEN_BACK, DeleteRoute(key())]
 
     assert [peer_key(), key()] == taken_off(changes)
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_what_is_refused_is_told(sides: dict[Side, Mock], *, goes_on: bool) -> None:
+    """Whoever asked decides whether the rest is done all the same; a change that was refused counts as none."""
+    failure = AccessDenied("No.", "Allow it.")
+    sides[Side.REQUESTER].create_route.side_effect = [failure, None]
+    changes = [CreateRoute(key()), CreateRoute(key("10.9.0.0/16"))]
+    applied: list[Change] = []
+    refused: list[tuple[Change, PeeringError]] = []
+
+    def take_note(change: Change, failure: PeeringError) -> bool:
+        refused.append((change, failure))
+        return goes_on
+
+    with nullcontext() if goes_on else pytest.raises(AccessDenied), patch("handler.parallel.WORKERS", 1):
+        apply(changes, sides, PCX, applied.append, take_note)  # type: ignore[arg-type]  # an autospec
+
+    assert [(changes[0], failure)] == refused
+    assert (changes[1:] if goes_on else []) == applied

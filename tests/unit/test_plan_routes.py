@@ -19,6 +19,7 @@ from handler.model import (
     Status,
 )
 from handler.plan import plan
+from handler.routes import lost_routes
 from tests.unit.given import (
     ALL,
     BLOCK,
@@ -431,3 +432,27 @@ def test_routes_of_a_connection_that_becomes_active(status: Status) -> None:
     assert [ResourceConflict] == [
         type(r) for r in plan(desired(routes=ALL), observed(connection(status), tables=(table(to("igw-1")),))).refusals
     ]
+
+
+@pytest.mark.parametrize(
+    ("present", "lost"),
+    [
+        (to(PCX), set()),
+        (None, {key()}),
+        (to("igw-1"), {key()}),
+        (to("pcx-new"), set()),
+        (to("pcx-theirs"), {key()}),
+        (to("local", origin="CreateRouteTable"), {key()}),
+    ],
+    ids=["ours", "gone", "taken", "moved by us", "found elsewhere", "not static"],
+)
+def test_recorded_routes_that_are_lost(present: Route | None, lost: set[RouteKey]) -> None:
+    """Whoever leads one to our connection later has made it; what we have moved ourselves may come back."""
+    records = (
+        RouteRecord(key(), PCX),
+        RouteRecord(key(), "pcx-new", former=PCX),
+        RouteRecord(key(table_id="rtb-not-shown"), PCX),
+        RouteRecord(key(SECOND), PCX, found=True),
+    )
+
+    assert lost == lost_routes(hub(*filter(None, [present]), records=records), PCX)

@@ -293,6 +293,17 @@ def test_findings_without_a_change_are_noted(store: Seen, time: VirtualTime) -> 
     assert FINDINGS == run(store, time).findings
 
 
+def test_routes_that_were_lost_are_noted(store: Seen, time: VirtualTime) -> None:
+    """What a look alone has found out is known to whoever comes next."""
+    created(store, time)
+    hold = run(store, time)
+    hold.forget(PCX, [ROUTE.key])
+
+    hold.note((), Deadline(time.clock, 55))
+
+    assert () == run(store, time).records
+
+
 def test_a_success_forgets_the_findings(store: Seen, time: VirtualTime) -> None:
     """They were of what the stack asked for before: the next run tells anew."""
     created(store, time)
