@@ -297,10 +297,15 @@ def _with(ids: tuple[str, ...], physical_id: str) -> tuple[str, ...]:
 
 
 def remembered(records: Collection[RouteRecord], more: Iterable[RouteRecord]) -> tuple[RouteRecord, ...]:
-    """Return the records with further ones; an earlier record of the same route and connection stays."""
+    """Return the records with further ones; an earlier record of the same route and connection stays.
+
+    Unless the route was taken from a target that is no connection of the resource: somebody had led it there since.
+    """
+    own = {None, *(record.connection_id for record in records)}
     known = {(record.connection_id, record.key): record for record in records}
     for record in more:
-        known.setdefault((record.connection_id, record.key), record)
+        place = record.connection_id, record.key
+        known[place] = known.get(place, record) if record.former in own else record
     return tuple(known.values())
 
 
@@ -309,14 +314,15 @@ def forgotten(
 ) -> tuple[RouteRecord, ...]:
     """Return the records without those of routes that were taken off a connection.
 
-    Without keys, of all of them: then the connection is left, and is no former target any more but of found routes.
+    Without keys, of all of them: then the connection is left, and what had been taken for it is its successor's to give
+    back: its former target is that of the successor's. Only of found routes it stays the former target itself.
     """
     gone = [r for r in records if r.connection_id == connection_id and (keys is None or r.key in keys)]
     left = [record for record in records if record not in gone]
     if keys is not None:
         return tuple(left)
-    found = {record.key for record in gone if record.found}
-    return tuple(replace(r, former=None) if r.former == connection_id and r.key not in found else r for r in left)
+    formers = {record.key: connection_id if record.found else record.former for record in gone}
+    return tuple(replace(r, former=formers.get(r.key)) if r.former == connection_id else r for r in left)
 
 
 def packed(records: Iterable[RouteRecord]) -> dict[str, dict[str, list[str]]]:

@@ -41,7 +41,7 @@ def observe(desired: Desired, sides: Sides, records: tuple[RouteRecord, ...] = (
     views = dict(zip(sides, run(partial(_reachable, desired, side, ec2) for side, ec2 in sides.items()), strict=True))
     observed = Observed(views.get(Side.REQUESTER), views.get(Side.ACCEPTER), records)
     observed = _with_adopted(desired, observed, sides)
-    return replace(observed, gone=_gone(desired, observed, sides))
+    return replace(observed, gone=_gone(observed, sides))
 
 
 def with_quotas(observed: Observed, sides: Sides, asked: Mapping[Side, Collection[Quota]]) -> Observed:
@@ -161,13 +161,13 @@ def _with_predecessor(view: ObservedSide, desired: Desired, ec2: Ec2) -> Observe
     return replace(view, connections=(*view.connections, predecessor.as_adopted)) if predecessor else view
 
 
-def _gone(desired: Desired, observed: Observed, sides: Sides) -> frozenset[str]:
+def _gone(observed: Observed, sides: Sides) -> frozenset[str]:
     """Find which connections that routes lead to, or led to before us, live no more; mostly there is none to ask."""
     gone: frozenset[str] = frozenset()
     for side, view in observed.sides():
         named = {route.target for table in view.tables for route in table.routes if route.blackhole}
         named |= {record.former for record in observed.records if record.former and record.key.side is side}
-        asked = {target for target in named if target.startswith("pcx-")} - {desired.connection_id}
+        asked = {target for target in named if target.startswith("pcx-")}
         asked -= {connection.connection_id for connection in view.connections if connection.status.live}
         if asked:
             gone |= asked - sides[side].live_among(asked)

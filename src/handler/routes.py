@@ -14,6 +14,7 @@ from handler.model import (
     OnConflict,
     Route,
     RouteKey,
+    Side,
     Status,
     is_prefix_list,
     overlaps,
@@ -44,13 +45,19 @@ def plan_routes(desired: Desired, observed: Observed, connection: Connection | N
     skipped: list[RouteKey] = []
     own = {c.connection_id for _, view in observed.sides() for c in view.connections if c.ends == desired.ends}
     moving = _moving(desired, observed, connection)
+    formers = _formers(observed, connection.connection_id) if connection else {}
     for key in sorted(wanted):
         route = _present(observed, key)
         on_conflict = rule_of(desired, key.side).on_conflict
         if route is None:
             changes.append(CreateRoute(key))
         elif connection and route.target == connection.connection_id:
-            found.append(key)
+            former = formers.get(key)
+            if former and former not in observed.gone and _left_to_others_now(desired, key.side):
+                changes.append(ReplaceRoute(key, former=route.target, target=former))
+                skipped.append(key)
+            else:
+                found.append(key)
         elif (
             route.target in own | observed.gone
             or (route.target == desired.connection_id and (moving is None or key in moving))
@@ -65,6 +72,12 @@ def plan_routes(desired: Desired, observed: Observed, connection: Connection | N
         changes += _stale(desired, observed, connection, wanted)
     kept = wanted - set(skipped)
     return RoutePlan(tuple(changes), tuple(refusals), kept, frozenset(found), tuple(skipped))
+
+
+def _left_to_others_now(desired: Desired, side: Side) -> bool:
+    """Tell whether conflicts are skipped now that were decided for us before: what was taken goes back."""
+    before = rule_of(desired.same_pair, side).on_conflict if desired.same_pair else None
+    return rule_of(desired, side).on_conflict is OnConflict.SKIP and before is OnConflict.REPLACE
 
 
 def _moving(desired: Desired, observed: Observed, connection: Connection | None) -> frozenset[RouteKey] | None:

@@ -8,10 +8,11 @@ import pytest
 from botocore.stub import Stubber
 
 from handler.calls import CONFIG
+from handler.cfn import DELIVERY_SECONDS
 from handler.clock import Deadline
 from handler.errors import AccessDenied, InternalFailure, InvalidRequest, NetworkFailure, PeeringError
 from handler.item import Item, Served
-from handler.registry import DynamoStore, Entry, Key, NewerItem, Revision
+from handler.registry import IMPATIENT, DynamoStore, Entry, Key, NewerItem, Revision
 from tests.harness import VirtualTime
 
 KEY: Final[Key] = ("arn:aws:cloudformation:us-east-1:111111111111:stack/network/1", "Peering")
@@ -67,8 +68,11 @@ def deadline() -> Deadline:
 
 @pytest.mark.usefixtures("store")
 def test_client_does_not_repeat_by_itself(session: Session) -> None:
-    """The repetition that knows the deadline is ours, as for EC2."""
-    assert [(("dynamodb",), {"config": CONFIG})] == session.asked
+    """The repetition that knows the deadline is ours, as for EC2; a call that hangs ends sooner than one to EC2."""
+    assert [(("dynamodb",), {"config": IMPATIENT})] == session.asked
+    options = vars(IMPATIENT)
+    assert CONFIG.retries == options["retries"]  # type: ignore[attr-defined]  # set by botocore
+    assert options["connect_timeout"] + options["read_timeout"] < DELIVERY_SECONDS
 
 
 def test_load(session: Session, store: DynamoStore, deadline: Deadline) -> None:

@@ -378,9 +378,26 @@ def test_earlier_record_stays() -> None:
     assert (FIRST, SECOND, MOVED) == remembered([FIRST, SECOND, MOVED], [RouteRecord(key(), PCX, "pcx-new")])
 
 
-def test_routes_of_one_connection_are_forgotten() -> None:
-    """The clean-up of the old connection of a replacement leaves the new one's, which is not to go back there."""
-    assert (replace(MOVED, former=None),) == forgotten([FIRST, SECOND, MOVED], PCX, None)
+def test_target_that_is_none_of_ours_is_the_last_to_be_given_back() -> None:
+    """Somebody led the route elsewhere since, and it was taken from there: that counts, not what was before."""
+    again = RouteRecord(key(), PCX, "igw-2")
+
+    assert (again,) == remembered([FIRST], [again])
+    assert (again,) == remembered([RouteRecord(key(), PCX, found=True)], [again])
+    assert (FIRST,) == remembered([FIRST], [RouteRecord(key(), PCX)])
+
+
+@pytest.mark.parametrize("former", ["igw-1", None])
+def test_routes_of_one_connection_are_forgotten(former: str | None) -> None:
+    """After the clean-up of the old connection of a replacement the new one has to give back what the old one took."""
+    first = replace(FIRST, former=former)
+
+    assert (replace(MOVED, former=former),) == forgotten([first, SECOND, MOVED], PCX, None)
+
+
+def test_former_target_that_took_nothing() -> None:
+    """A connection that is left, and whose record is lost, is no target that a route could be given back to."""
+    assert (replace(MOVED, former=None),) == forgotten([SECOND, MOVED], PCX, None)
 
 
 def test_what_was_found_goes_back() -> None:
