@@ -64,6 +64,10 @@ class PeeringError(Exception):
         return other
 
 
+class Overtaken(Exception):
+    """Another request, or another invocation, is to serve the resource: this one ends, whatever else fails."""
+
+
 class InvalidRequest(PeeringError):
     """The properties cannot work, as they are or in the world as it is."""
 

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_pascal
 
-from handler.errors import ResourceConflict
+from handler.errors import Overtaken, ResourceConflict
 from handler.model import RouteKey, RouteRecord, Side
 from handler.request import Request
 from handler.values import REFERENCE
@@ -34,11 +34,11 @@ Answer = dict[str, Any]
 """A response to CloudFormation."""
 
 
-class Superseded(ResourceConflict):
+class Superseded(Overtaken, ResourceConflict):
     """A later request of the resource is the one to be served."""
 
 
-class LeaseLost(Exception):
+class LeaseLost(Overtaken):
     """Another invocation serves this very request, and answers it."""
 
 

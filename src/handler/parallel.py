@@ -5,6 +5,8 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from threading import Event
 from typing import Final, TypeVar
 
+from handler.errors import Overtaken
+
 T = TypeVar("T")
 
 WORKERS: Final = 48
@@ -14,7 +16,8 @@ WORKERS: Final = 48
 def run(tasks: Iterable[Callable[[], T]]) -> list[T]:
     """Run tasks side by side and return their results in order.
 
-    After a failure no further task begins; it is raised once all that had begun have ended, the first in order.
+    After a failure no further task begins; it is raised once all that had begun have ended, the first in order. That
+    this invocation is overtaken comes before all others: then they are no matter of its.
     """
     failed = Event()
 
@@ -29,8 +32,7 @@ def run(tasks: Iterable[Callable[[], T]]) -> list[T]:
 
     with ThreadPoolExecutor(WORKERS) as pool:
         futures = [pool.submit(begin, task) for task in tasks]
-    failures = [failure for future in futures if (failure := future.exception())]
-    for failure in failures:
-        if not isinstance(failure, CancelledError):
-            raise failure
+    failures = [f for future in futures if (f := future.exception()) and not isinstance(f, CancelledError)]
+    if failures:
+        raise next((failure for failure in failures if isinstance(failure, Overtaken)), failures[0])
     return [future.result() for future in futures]

@@ -32,6 +32,7 @@ from handler.registry import Tenure
 from handler.routes import lost_routes
 from handler.rules import rule_of
 from handler.settings import plan_settings
+from handler.telemetry import logger
 from handler.upkeep import permitted
 
 READ_BACK_WITHIN: Final = 300.0
@@ -338,15 +339,20 @@ class Reconciler:
     ) -> AccessDenied | None:
         """Take what is ours on one side off a connection that is to go, or to be left.
 
-        The other side may refuse: the lead alone can end a connection of ours, and that must not wait.
+        The other side may refuse, all or a part: the lead alone can end a connection of ours, and that must not wait.
         """
-        try:
-            apply([c for c in changes if _side_of(c) is side], self.sides, connection_id, self.witness.applied)
-        except AccessDenied as failure:
-            if side is desired.lead:
-                raise
-            return failure
-        return None
+        denied: list[AccessDenied] = []
+
+        def refused(change: Change, failure: PeeringError) -> bool:
+            if side is desired.lead or not isinstance(failure, AccessDenied):
+                return False
+            logger.warning("the accepter's side refused a change", change=str(change), reason=failure.reason)
+            denied.append(failure)
+            return True
+
+        changes_there = [change for change in changes if _side_of(change) is side]
+        apply(changes_there, self.sides, connection_id, self.witness.applied, refused)
+        return denied[0] if denied else None
 
 
 def _side_of(change: Change) -> Side | None:

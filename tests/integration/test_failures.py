@@ -92,6 +92,23 @@ def test_refusals(
     assert "SUCCESS" == stack.delete("vpc-peering-0123456789abcdef0")["Status"]
 
 
+def test_what_one_table_refuses_keeps_no_other_route(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A policy denies one of the accepter's tables: what can be taken off is, and what cannot is named."""
+    monkeypatch.setattr("handler.parallel.WORKERS", 1)
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16", tables=4)
+    stack = world.stack()
+    pcx = stack.create(world.properties(vpc, peer))["PhysicalResourceId"]
+    world.aws.faults.append(Fault("DeleteRoute", code="UnauthorizedOperation", status=403, account=peer.account))
+
+    assert "SUCCESS" == stack.delete()["Status"]
+
+    (left,) = [table for table, found in world.routes(peer).items() if found == {"10.0.0.0/16": pcx}]
+    (told,) = [record.__dict__["change"] for record in caplog.records if "refused a change" in record.getMessage()]
+    assert f"accepter: delete route 10.0.0.0/16 in {left}" == told
+
+
 @pytest.mark.parametrize(("cidr", "secondary"), [("10.0.0.0/17", []), ("10.8.0.0/16", ["10.1.5.0/24"])])
 def test_overlap_is_refused_before_the_request(world: World, cidr: str, secondary: list[str]) -> None:
     """EC2 would make a connection that is failed at once and cannot be deleted: both blocks are named instead."""

@@ -3,6 +3,8 @@ from threading import Barrier
 
 import pytest
 
+from handler.errors import AccessDenied
+from handler.item import LeaseLost, Superseded
 from handler.parallel import WORKERS, run
 
 
@@ -37,3 +39,20 @@ def test_first_failure_is_raised_and_nothing_more_begins() -> None:
         run([*(partial(task, number) for number in range(WORKERS)), *[partial(begun.append, -1)] * 1000])
 
     assert set(range(WORKERS)) == set(begun)
+
+
+@pytest.mark.parametrize("overtaken", [Superseded("A later request waits.", "Look there."), LeaseLost()])
+@pytest.mark.parametrize("place", [0, 1])
+def test_being_overtaken_counts_more_than_any_failure(overtaken: Exception, place: int) -> None:
+    """Whatever else has failed is no matter of this invocation any more: it must not begin to undo."""
+    barrier = Barrier(2, timeout=30)
+
+    def fail(failure: Exception) -> None:
+        barrier.wait()
+        raise failure
+
+    failures: list[Exception] = [AccessDenied("No.", "Allow it.")]
+    failures.insert(place, overtaken)
+
+    with pytest.raises(type(overtaken)):
+        run(partial(fail, failure) for failure in failures)
