@@ -93,6 +93,8 @@ class Item(_Stored):
     """Digests of what maintenance found last, so that nobody is told the same again."""
     recorded_at: int | None = None
     """When (seconds since 1970) a route was recorded last."""
+    requested_at: float | None = None
+    """When (seconds since 1970) a connection was about to be requested, while no success has been answered since."""
     expires_at: int | None = None
     """When (seconds since 1970) the item may be dropped."""
 
@@ -266,6 +268,7 @@ def answered(  # noqa: PLR0913, PLR0917  # what an answer is made of
 
 def _concluded(item: Item, request: Request, answer: Answer, now: float) -> Item:
     physical_id = answer["PhysicalResourceId"]
+    item = item.model_copy(update={"requested_at": None})
     if request.request_type != "Delete":
         data, given = answer.get("Data", {}), request.resource_properties
         update: dict[str, Any] = {

@@ -45,7 +45,7 @@ LOST_WITHIN: Final = 30
 """Seconds before the end of a lease from which on the work stops where it cannot be renewed."""
 
 SHOWN_WITHIN: Final = 300
-"""Seconds after which EC2 shows every route that was made."""
+"""Seconds after which EC2 shows every route that was made, and every connection."""
 
 VERSION: Final = 1
 INDEX: Final = "Maintained"
@@ -305,9 +305,27 @@ class Tenure:
 
     @property
     def may_live(self) -> bool:
-        """Tell whether there may be a connection: one was told to CloudFormation, or a Create was never answered."""
+        """Tell whether there may be a connection: one was told, or requested, or a Create was never answered."""
         begun = (served for served in self._item.requests if served.request_type == "Create")
-        return bool(self._item.living) or any(served.answer is None for served in begun)
+        known = bool(self._item.living) or self._item.requested_at is not None
+        return known or any(served.answer is None for served in begun)
+
+    def requesting(self) -> None:
+        """Record that a connection is requested, before it is: for a while EC2 may not show it.
+
+        Raises:
+            PeeringError: as `remember`.
+
+        """
+        with self._lock:
+            at = {"requested_at": self.clock.wall()}
+            self._write(lambda item: self._held(item).model_copy(update=at), Deadline(self.clock, REACHED_WITHIN))
+
+    @property
+    def unseen(self) -> bool:
+        """Tell whether a connection was requested just now, of which nobody knows what has become."""
+        requested_at = self._item.requested_at
+        return requested_at is not None and self.clock.wall() - requested_at <= SHOWN_WITHIN
 
     def vpc_ids(self, connection_id: str | None) -> dict[Side, str]:
         """Return the VPCs of a connection of the resource; empty where it is not known."""
@@ -433,7 +451,8 @@ class Tenure:
     def alone(self) -> "Tenure":
         """Return a hold that needs no table, with what was read of the item."""
         kept = {"routes": self._item.routes, "vpc_ids": self._item.vpc_ids, "living": self._item.living}
-        return Tenure(MemoryStore({self.key: Revision("read", Item(**kept))}), self.clock, self.claim)
+        item = Item(requested_at=self._item.requested_at, **kept)
+        return Tenure(MemoryStore({self.key: Revision("read", item)}), self.clock, self.claim)
 
     @property
     def findings(self) -> tuple[str, ...]:
