@@ -89,7 +89,7 @@ class Lifecycle:
         home, owner = self._origin(request)
         properties = parse(request.resource_properties, home)
         asked = self._permitted(properties, home, owner)
-        asked = replace(asked, connection_id=request.connection_id, wait_for_acceptance=False)
+        asked = replace(asked, connection_id=request.connection_id, wait_for_acceptance=False, restores=True)
         sides, desired = self._reach(properties, replace(asked, previous=asked, checks_dns=run.attributes), run)
         reconciler = run.reconciler(sides)
         return desired, reconciler.keep(desired) if repair else reconciler.look(desired)
@@ -133,7 +133,8 @@ class Lifecycle:
             return
         old_properties = _salvaged(request.old_resource_properties, home, owner)
         previous = desire(old_properties, home, owner)
-        desired = replace(desired, previous=previous, connection_id=request.connection_id)
+        restores = run.tenure.had(desired.foreign_id)
+        desired = replace(desired, previous=previous, connection_id=request.connection_id, restores=restores)
         # What the old properties made on the accepter's side is taken back, though nothing new is asked there.
         remains = previous.accepter.managed and properties.reaches_accepter(home)
         sides, desired = self._reach(properties, desired, run, remains=remains)

@@ -184,7 +184,7 @@ class Reconciler:
         if any(isinstance(change, ModifyOptions | TagConnection | UntagConnection) for change in (*made, *broken)):
             observed = self._read_back(desired, observed, planned)
         seen = observed.view(desired.lead).connection(connection.connection_id)
-        return Outcome(seen, observed, planned)
+        return Outcome(seen or connection, observed, planned)
 
     def _remember_found(self, planned: Plan) -> None:
         """Record the routes that were there before the connection became ours: they are not for us to remove."""

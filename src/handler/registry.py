@@ -327,6 +327,10 @@ class Tenure:
         requested_at = self._item.requested_at
         return requested_at is not None and self.clock.wall() - requested_at <= SHOWN_WITHIN
 
+    def had(self, connection_id: str | None) -> bool:
+        """Tell whether the resource has had what the request asks for, with this connection: as `Item.had`."""
+        return self._item.had(self.claim.request.resource_properties, connection_id)
+
     def vpc_ids(self, connection_id: str | None) -> dict[Side, str]:
         """Return the VPCs of a connection of the resource; empty where it is not known."""
         return dict(zip(Side, self._item.vpc_ids.get(connection_id or "", ()), strict=False))

@@ -277,6 +277,18 @@ def test_connection_that_was_requested_just_now(table: Table, time: VirtualTime)
     assert (False, True) == (delete.unseen, delete.may_live)
 
 
+def test_state_that_the_resource_has_had(table: Table, time: VirtualTime) -> None:
+    """The properties of the request are compared with those of the last success, or the connection with what lives."""
+    finish(begun(table, time), time)
+    update = begun(table, time, "Update", "update")
+    update.finish({**ANSWER, "PhysicalResourceId": "pcx-new"}, Deadline(time.clock, 900))
+    given = {"PhysicalResourceId": "pcx-new", "ResourceProperties": {"VpcId": "vpc-1"}}
+    other = Registry(table, time.clock).tenure(request("Update", "other", **given))
+    other.begin(Deadline(time.clock, 900))
+
+    assert (True, False) == (other.had(PCX), other.had("pcx-new"))
+
+
 def test_request_that_succeeded_is_no_matter_any_more(table: Table, time: VirtualTime) -> None:
     """Its connection is known by its id."""
     hold = begun(table, time)
