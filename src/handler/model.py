@@ -221,9 +221,9 @@ class Desired:
     `previous` is what the resource asked for before (Update), of the same pair or another. `connection_id` is the
     physical id where it is a connection's: the one that this resource has had so far. `foreign_id` is that of a
     connection which somebody else requested, and of which only the accepter's side is ours: then nothing is known of
-    the requester's end but what was given to check it, the rest is empty. `restores` says that the resource has had this
-    state already, and is to have it again (a rollback), or still (maintenance). `checks_dns` asks whether the VPCs still have
-    on what DNS resolution needs.
+    the requester's end but what was given to check it, the rest is empty. `restores` says that the resource has had
+    this state already, and is to have it again (a rollback), or still (maintenance). `checks_dns` asks whether the VPCs
+    still have on what DNS resolution needs.
     """
 
     owner: Owner
