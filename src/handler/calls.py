@@ -156,7 +156,10 @@ def _explain_answer(  # noqa: PLR0911  # one return a kind of answer
         return NotFound(said, "Check that it still exists, then deploy again.")
     if error.response["ResponseMetadata"].get("HTTPStatusCode", 0) >= 500:  # noqa: PLR2004  # HTTP's
         return InternalFailure(said, "Deploy again, later.")
-    return InvalidRequest(said, "Correct what the message names, then deploy again.")
+    remedy = "Correct what the message names, then deploy again."
+    if action == "AssumeRole":
+        return AccessDenied(f"{place.prefix}RoleArn {place.role_arn} cannot be assumed: {code}: {message}.", remedy)
+    return InvalidRequest(said, remedy)
 
 
 def _explain_denial(code: str, message: str, permission: str, place: Place) -> PeeringError:

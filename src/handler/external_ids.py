@@ -13,7 +13,7 @@ import botocore.session
 
 from handler.calls import CONFIG, Place, call
 from handler.clock import Deadline
-from handler.errors import InvalidRequest, PeeringError
+from handler.errors import AccessDenied, InvalidRequest, PeeringError
 from handler.telemetry import conceal
 from handler.values import EXTERNAL_ID, REFERENCE
 
@@ -25,7 +25,7 @@ def resolved(session: botocore.session.Session, given: str, place: Place, deadli
     """Return the external id that a reference names; what is none is returned as it is.
 
     Raises:
-        InvalidRequest: what it names is no external id.
+        AccessDenied: there is no external id where it leads to, and so no way to open the role.
         PeeringError: what it names cannot be read.
 
     """
@@ -34,9 +34,15 @@ def resolved(session: botocore.session.Session, given: str, place: Place, deadli
         return given
     store, name = reference.groups()
     read = _parameter if store == "ssm-secure" else _secret
-    value = read(session, name, Place(place.prefix, "", place.region), deadline)
+    try:
+        value = read(session, name, Place(place.prefix, "", place.region), deadline)
+    except InvalidRequest as failure:
+        raise AccessDenied(
+            f"the external id of {place.prefix}RoleArn cannot be had: {failure.cause}",
+            f"Correct {place.prefix}ExternalId, or store what it names.",
+        ) from failure
     if value is None or not re.fullmatch(EXTERNAL_ID, value, re.ASCII):
-        raise InvalidRequest(
+        raise AccessDenied(
             f"{place.prefix}ExternalId {given} leads to a value that is no external id.",
             "Store 2 to 1,224 of A-Z a-z 0-9 _+=,.@:/- there.",
         )

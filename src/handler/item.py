@@ -6,7 +6,7 @@ answer that was given stands (the replay), and what comes too late does nothing.
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -93,6 +93,8 @@ class Item(_Stored):
     """Digests of what maintenance found last, so that nobody is told the same again."""
     recorded_at: int | None = None
     """When (seconds since 1970) a route was recorded last."""
+    requested_at: float | None = None
+    """When (seconds since 1970) a connection was about to be requested, while no success has been answered since."""
     expires_at: int | None = None
     """When (seconds since 1970) the item may be dropped."""
 
@@ -104,6 +106,13 @@ class Item(_Stored):
     def newest(self) -> str | None:
         """The id of the request that is to be served."""
         return self.requests[-1].request_id if self.requests else None
+
+    def had(self, properties: Mapping[str, Any], connection_id: str | None) -> bool:
+        """Tell whether a state is that of the last success, or of a connection which was replaced and not deleted yet.
+
+        To either, CloudFormation rolls back.
+        """
+        return self.properties == _kept(properties) or connection_id in self.living[:-1]
 
     def rests(self, now: float) -> bool:
         """Tell whether the resource is as its stack asked for it, and nobody works on it.
@@ -266,16 +275,13 @@ def answered(  # noqa: PLR0913, PLR0917  # what an answer is made of
 
 def _concluded(item: Item, request: Request, answer: Answer, now: float) -> Item:
     physical_id = answer["PhysicalResourceId"]
+    item = item.model_copy(update={"requested_at": None})
     if request.request_type != "Delete":
-        data, given = answer.get("Data", {}), request.resource_properties
+        data = answer.get("Data", {})
         update: dict[str, Any] = {
             "living": _with(item.living, physical_id),
             "vpc_ids": {**item.vpc_ids, physical_id: (data.get("RequesterVpcId", ""), data.get("AccepterVpcId", ""))},
-            "properties": {
-                name: value
-                for name, value in given.items()
-                if name not in EXTERNAL_IDS or re.fullmatch(REFERENCE, str(value))
-            },
+            "properties": _kept(request.resource_properties),
             "places": tuple(
                 f"{data.get(f'{side.title()}OwnerId', '')}/{data.get(f'{side.title()}Region', '')}" for side in Side
             ),
@@ -290,6 +296,15 @@ def _concluded(item: Item, request: Request, answer: Answer, now: float) -> Item
     if not living:
         update |= {"properties": None, "routes": {}, "expires_at": int(now) + KEPT_SECONDS}
     return item.model_copy(update=update)
+
+
+def _kept(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is remembered of properties: no secret."""
+    return {
+        name: value
+        for name, value in properties.items()
+        if name not in EXTERNAL_IDS or re.fullmatch(REFERENCE, str(value))
+    }
 
 
 def _with(ids: tuple[str, ...], physical_id: str) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ class Lifecycle:
         home, owner = self._origin(request)
         properties = parse(request.resource_properties, home)
         asked = self._permitted(properties, home, owner)
-        asked = replace(asked, connection_id=request.connection_id, wait_for_acceptance=False)
+        asked = replace(asked, connection_id=request.connection_id, wait_for_acceptance=False, restores=True)
         sides, desired = self._reach(properties, replace(asked, previous=asked, checks_dns=run.attributes), run)
         reconciler = run.reconciler(sides)
         return desired, reconciler.keep(desired) if repair else reconciler.look(desired)
@@ -133,13 +133,19 @@ class Lifecycle:
             return
         old_properties = _salvaged(request.old_resource_properties, home, owner)
         previous = desire(old_properties, home, owner)
-        desired = replace(desired, previous=previous, connection_id=request.connection_id)
-        # What the old properties made on the accepter's side is taken back, though nothing new is asked there.
-        remains = previous.accepter.managed and properties.reaches_accepter(home)
-        sides, desired = self._reach(properties, desired, run, remains=remains)
+        restores = run.tenure.had(desired.foreign_id)
+        desired = replace(desired, previous=previous, connection_id=request.connection_id, restores=restores)
+        # What the old properties made on the accepter's side is taken back, though nothing new is asked there: by the
+        # old role, where the new properties name none.
+        remains = previous.accepter.managed and not desired.accepter.managed
+        reaching = properties if properties.reaches_accepter(home) else properties.with_peer_role_of(old_properties)
+        sides, desired = self._reach(reaching, desired, run, remains=remains)
         self._remove_remnant(old_properties, desired, run)
         reconciler = run.reconciler(sides)
-        run.progress.reached(_reconcile_or_undo(reconciler, desired, request, run.progress))
+        outcome = _reconcile_or_undo(reconciler, desired, request, run.progress)
+        run.progress.reached(outcome)
+        asked = desired.same_pair is not None and desired.same_pair.accepter.routes is not None
+        run.progress.left(desired, outcome, unreached=remains and asked and outcome.observed.accepter is None)
         self._remember(properties, desired, run)
 
     def _remember(self, properties: Properties, desired: Desired, run: Run) -> None:
@@ -154,14 +160,14 @@ class Lifecycle:
     ) -> tuple[Sides, Desired]:
         """Open the sides, and find the VPCs; the sides to act on, and the desired state with its VPCs.
 
-        Where something `remains` on the accepter's side of the same pair, that side is acted on too.
+        Where something `remains` on the accepter's side of the same pair, that side is acted on too, if it can be.
         """
         managed = desired.accepter.managed or remains
         looking = _managing_accepter(desired, managed=managed)
-        sides = self._open(properties, looking, run)
+        sides = self._open(properties, looking, run, remains=remains)
         desired = find(desired, sides, run.tenure.vpc_ids(desired.connection_id))
         if desired.same_pair:
-            desired = _managing_accepter(desired, managed=managed)
+            desired = _managing_accepter(desired, managed=Side.ACCEPTER in sides)
         if desired.ends != looking.ends:  # the sessions of roles could only look so far
             sides = self._open(properties, desired, run)
         return {side: ec2 for side, ec2 in sides.items() if desired.side(side).managed}, desired
@@ -218,16 +224,20 @@ class Lifecycle:
             logger.warning("no connection is known, and none can be looked for", reason=failure.reason)
             run.progress.left_behind = True
             return
-        run.progress.removed(desired, outcome)
+        unreached = desired.accepter.managed and outcome.observed.accepter is None and run.progress.found
+        run.progress.left(desired, outcome, unreached=unreached)
 
-    def _open(self, properties: Properties, desired: Desired, run: Run) -> dict[Side, Ec2]:
-        """Open the sides of which, or from which, something is asked, at once. Delete goes on without the other one."""
+    def _open(self, properties: Properties, desired: Desired, run: Run, *, remains: bool = False) -> dict[Side, Ec2]:
+        """Open the sides of which, or from which, something is asked, at once.
+
+        A Delete goes on without the other one, and an Update where only something of old `remains` there.
+        """
         accesses = _accesses(properties, desired)
         asked = [side for side in Side if desired.side(side).managed]
-        opened = parallel(partial(self._open_side, desired, side, accesses[side], run) for side in asked)
+        opened = parallel(partial(self._open_side, desired, side, accesses[side], run, remains) for side in asked)
         return {side: ec2 for side, ec2 in zip(asked, opened, strict=True) if ec2}
 
-    def _open_side(self, desired: Desired, side: Side, access: Access, run: Run) -> Ec2 | None:
+    def _open_side(self, desired: Desired, side: Side, access: Access, run: Run, remains: bool) -> Ec2 | None:
         name = f"{self.managed_by}.maintenance" if run.reads else _session_name(desired.owner)
         try:
             if run.upkeep:
@@ -236,7 +246,7 @@ class Lifecycle:
         except AccessDenied as failure:
             if run.upkeep and access.external_id is None:
                 raise failure.told(failure.cause, UNKNOWN_EXTERNAL_ID) from failure
-            if desired.present or side is desired.lead:
+            if side is desired.lead or (desired.present and not remains):
                 raise
             logger.warning("the accepter's side cannot be reached", reason=failure.reason)
             return None

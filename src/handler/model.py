@@ -221,8 +221,9 @@ class Desired:
     `previous` is what the resource asked for before (Update), of the same pair or another. `connection_id` is the
     physical id where it is a connection's: the one that this resource has had so far. `foreign_id` is that of a
     connection which somebody else requested, and of which only the accepter's side is ours: then nothing is known of
-    the requester's end but what was given to check it, the rest is empty. `checks_dns` asks whether the VPCs still have
-    on what DNS resolution needs.
+    the requester's end but what was given to check it, the rest is empty. `restores` says that the resource has had
+    this state already, and is to have it again (a rollback), or still (maintenance). `checks_dns` asks whether the VPCs
+    still have on what DNS resolution needs.
     """
 
     owner: Owner
@@ -237,6 +238,7 @@ class Desired:
     previous: "Desired | None" = None
     connection_id: str | None = None
     foreign_id: str | None = None
+    restores: bool = False
     guard: Guard = Guard()
 
     @property

@@ -12,19 +12,13 @@ def subject(desired: Desired, observed: Observed) -> Connection | None:
     """Return the live connection that this resource has, or is to take over; None while one must be made."""
     if desired.foreign_id:
         foreign = observed.view(desired.lead).connection(desired.foreign_id)
-        return foreign if foreign and (foreign.status.live or _ended_since(desired)) else None
+        if desired.restores:  # what has ended cannot be had again, and must not hold a rollback up
+            return foreign or Connection(desired.foreign_id, Status.DELETED, *desired.ends)
+        return foreign if foreign and foreign.status.live else None
     pair = [*_pair(desired, observed)]
     adoptable = [c for c in pair if desired.adopt and not _lost(desired, c)]
     candidates = [c for c in pair if desired.owns(c)] or adoptable
     return min(candidates, key=lambda c: (c.status is not Status.ACTIVE, c.reversed), default=None)
-
-
-def _ended_since(desired: Desired) -> bool:
-    """Tell whether a connection of somebody else that has ended is the one that the resource has had all along.
-
-    Then an Update back to it, which rolls another one back, has nothing to do, and must not hold the rollback up.
-    """
-    return desired.connection_id == desired.foreign_id
 
 
 def _lost(desired: Desired, connection: Connection) -> bool:
@@ -129,7 +123,7 @@ def _not_the_one(desired: Desired, connection: Connection | None) -> Iterator[Pe
             f"VpcPeeringConnectionId {desired.foreign_id} is the connection that this resource itself has requested.",
             "Leave VpcPeeringConnectionId out: it is for connections that somebody else requests.",
         )
-    if not connection.status.live and not _ended_since(desired):
+    if not connection.status.live:
         yield ResourceConflict(
             f"{connection.connection_id} is {connection.status}: {connection.message or 'no message'}.",
             "Ask its requester for a new request, and give the new id.",

@@ -6,6 +6,7 @@ from handler.changes import Change
 from handler.model import Desired, Side
 from handler.plan import Plan
 from handler.reconcile import Outcome
+from handler.routes import recorded_routes
 from handler.telemetry import logger
 
 
@@ -49,10 +50,11 @@ class Progress:
         for route in outcome.plan.skipped:
             logger.warning("a route was left to another target (OnConflict: Skip)", route=str(route))
 
-    def removed(self, desired: Desired, outcome: Outcome) -> None:
-        """Name what a Delete had to leave on the accepter's side."""
-        unreached = desired.accepter.managed and outcome.observed.accepter is None and self.found
-        if unreached or outcome.refused:
+    def left(self, desired: Desired, outcome: Outcome, *, unreached: bool) -> None:
+        """Name what had to be left on the accepter's side, now or before: of the routes, those that are recorded."""
+        recorded = recorded_routes(outcome.observed, self.physical_id)
+        routes = sorted(str(key) for key in recorded if outcome.observed.side(key.side) is None)
+        if routes or unreached or outcome.refused:
             self.left_behind = True
             end = desired.accepter.end
             logger.warning(
@@ -60,6 +62,7 @@ class Progress:
                 vpc_id=end.vpc_id,
                 account=end.account,
                 region=end.region,
+                routes=routes,
                 reason=outcome.refused.reason if outcome.refused else "the side could not be reached",
             )
 

@@ -213,6 +213,11 @@ class Properties(Model):
         """Return the same without the external ids that are references."""
         return self.model_copy(update={EXTERNAL_IDS[side]: None for side in self.references})
 
+    def with_peer_role_of(self, other: "Properties") -> "Properties":
+        """Return the same with the role of the accepter's side, and its external id, that others give."""
+        role = {"peer_role_arn": other.peer_role_arn, "peer_external_id": other.peer_external_id}
+        return self.model_copy(update=role)
+
     def reaches_accepter(self, home: Home) -> bool:
         """Tell whether the function may act on the accepter's side: by a role, or because it is its own account."""
         return self.peer_role_arn is not None or self.peer_account(home) == home.account

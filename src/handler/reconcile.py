@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from handler.apply import apply, taken_off, written_ahead
+from handler.calls import VISIBLE_WITHIN
 from handler.changes import (
     AcceptConnection,
     Change,
@@ -25,6 +26,7 @@ from handler.errors import AccessDenied, AlreadyExists, NotStabilized, PeeringEr
 from handler.item import Superseded
 from handler.model import Connection, Desired, Observed, RouteRecord, Side, Status
 from handler.observe import Sides, observe, with_quotas
+from handler.ownership import doomed
 from handler.parallel import run
 from handler.plan import Plan, plan
 from handler.preflight import near_limits
@@ -94,7 +96,7 @@ class Reconciler:
             PeeringError: a refusal, before anything was written; or the failure of a call or of a wait.
 
         """
-        observed = observe(desired, self.sides, self.tenure.records)
+        observed = self._observe(desired)
         self._raise_if_deleted(desired, observed)
         desired = desired.completed(observed.view(desired.lead).connection(desired.foreign_id))
         observed, planned = self._plan(desired, observed)
@@ -103,6 +105,16 @@ class Reconciler:
         return (
             self._converge(desired, observed, planned) if desired.present else self._remove(desired, observed, planned)
         )
+
+    def _observe(self, desired: Desired) -> Observed:
+        """Observe; a Delete that finds nothing looks again for what was requested just now, and may not show yet."""
+        observed = observe(desired, self.sides, self.tenure.records)
+        seeks = not desired.present and desired.connection_id is None and self.tenure.unseen
+        patience, pauses = self.deadline.within(VISIBLE_WITHIN), backoff(0.5, 5)
+        while seeks and not doomed(desired, observed) and patience.remaining > 0:
+            self.deadline.pause(next(pauses), "a connection was requested just now, and EC2 did not show it yet")
+            observed = observe(desired, self.sides, self.tenure.records)
+        return observed
 
     def look(self, desired: Desired) -> Outcome:
         """Find out what is not as desired, and change nothing.
@@ -172,7 +184,7 @@ class Reconciler:
         if any(isinstance(change, ModifyOptions | TagConnection | UntagConnection) for change in (*made, *broken)):
             observed = self._read_back(desired, observed, planned)
         seen = observed.view(desired.lead).connection(connection.connection_id)
-        return Outcome(seen, observed, planned)
+        return Outcome(seen or connection, observed, planned)
 
     def _forget_lost(self, observed: Observed, planned: Plan) -> None:
         """Drop the record of routes that are not asked for, and ours no more: what is there later is somebody's.
@@ -245,6 +257,7 @@ class Reconciler:
         (create,) = (change for change in planned.changes if isinstance(change, CreateConnection))
         pauses = backoff(0.5, 5)
         while True:
+            self.tenure.requesting()
             connection_id = requester.create_connection(*desired.ends, create.tags)
             seen = requester.wait("ConnectionRequested", connection_id)
             if seen is not None and seen.status.live:

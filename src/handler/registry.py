@@ -47,7 +47,7 @@ LOST_WITHIN: Final = 30
 """Seconds before the end of a lease from which on the work stops where it cannot be renewed."""
 
 SHOWN_WITHIN: Final = 300
-"""Seconds after which EC2 shows every route that was made."""
+"""Seconds after which EC2 shows every route that was made, and every connection."""
 
 VERSION: Final = 1
 IMPATIENT: Final = CONFIG.merge(Config(connect_timeout=2, read_timeout=3))
@@ -312,9 +312,31 @@ class Tenure:
 
     @property
     def may_live(self) -> bool:
-        """Tell whether there may be a connection: one was told to CloudFormation, or a Create was never answered."""
+        """Tell whether there may be a connection: one was told, or requested, or a Create was never answered."""
         begun = (served for served in self._item.requests if served.request_type == "Create")
-        return self.unknown or bool(self._item.living) or any(served.answer is None for served in begun)
+        known = self.unknown or bool(self._item.living) or self._item.requested_at is not None
+        return known or any(served.answer is None for served in begun)
+
+    def requesting(self) -> None:
+        """Record that a connection is requested, before it is: for a while EC2 may not show it.
+
+        Raises:
+            PeeringError: as `remember`.
+
+        """
+        with self._lock:
+            at = {"requested_at": self.clock.wall()}
+            self._write(lambda item: self._held(item).model_copy(update=at), Deadline(self.clock, REACHED_WITHIN))
+
+    @property
+    def unseen(self) -> bool:
+        """Tell whether a connection was requested just now, of which nobody knows what has become."""
+        requested_at = self._item.requested_at
+        return requested_at is not None and self.clock.wall() - requested_at <= SHOWN_WITHIN
+
+    def had(self, connection_id: str | None) -> bool:
+        """Tell whether the resource has had what the request asks for, with this connection: as `Item.had`."""
+        return self._item.had(self.claim.request.resource_properties, connection_id)
 
     def vpc_ids(self, connection_id: str | None) -> dict[Side, str]:
         """Return the VPCs of a connection of the resource; empty where it is not known."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from handler.calls import VISIBLE_WITHIN
 from handler.clock import Deadline
 from handler.ec2 import Ec2
 from handler.errors import AccessDenied, NetworkFailure
@@ -346,3 +347,65 @@ def test_delete_that_may_not_look(
     assert ("FAILED", True) == (refused["Status"], refused["Reason"].startswith("AccessDenied: "))
     assert "SUCCESS" == stack.delete(INVENTED, properties)["Status"]
     assert [] == world.live(pair[0])
+
+
+def test_delete_waits_for_what_was_requested_just_now(
+    world: World, pair: tuple[Vpc, Vpc], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EC2 does not show yet what a Create that died has requested: nothing found is no reason to answer SUCCESS."""
+    stack = world.stack()
+    create = stack.event("Create", world.properties(*pair))
+    world.aws.settings.hidden_reads_requester = 3
+    killed_after(monkeypatch, "create_connection", stack, create)
+
+    assert "SUCCESS" == stack.delete(INVENTED, create["ResourceProperties"])["Status"]
+
+    assert [] == world.live(pair[0])
+    assert world.time.now() < 90
+
+
+def test_delete_waits_for_a_request_a_minute_at_most(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """EC2 refused the request: after a minute it is sure that there is nothing, and the next Delete need not wait."""
+    stack = world.stack()
+    refusal = Fault("CreateVpcPeeringConnection", code="PendingVpcPeeringConnectionLimitExceeded", status=400)
+    world.aws.faults.append(refusal)
+    assert stack.create(world.properties(*pair))["Reason"].startswith("ServiceLimitExceeded: ")
+
+    assert "SUCCESS" == stack.delete()["Status"]
+    waited = world.time.now()
+    assert "SUCCESS" == stack.delete()["Status"]
+
+    assert VISIBLE_WITHIN <= waited < VISIBLE_WITHIN + 5
+    assert waited == world.time.now()
+
+
+def test_delete_that_has_no_time_to_wait(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """It does not say that nothing is there before it can know."""
+    stack = world.stack()
+    world.aws.faults.append(Fault("CreateVpcPeeringConnection", code="InvalidParameterValue", status=400))
+    stack.create(world.properties(*pair))
+    stack.seconds = 30
+
+    deleted = stack.delete()
+
+    assert ("FAILED", True) == (deleted["Status"], "EC2 did not show it yet" in deleted["Reason"])
+
+
+def test_rollback_of_a_refused_create_is_immediate(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """Nothing was requested: there is nothing to wait for."""
+    stack = world.stack()
+    stack.create(world.properties(*pair, PeerVpcId="vpc-0123456789abcdef0"))
+
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert [] == world.time.slept
+
+
+def test_delete_that_may_not_look_for_what_was_requested(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """The Create was answered without knowing what became of its request: a refusal to look is no reason to stop."""
+    stack = world.stack()
+    world.aws.faults.append(Fault("CreateVpcPeeringConnection", code="InvalidParameterValue", status=400))
+    stack.create(world.properties(*pair))
+    world.aws.faults.append(Fault("DescribeVpcPeeringConnections", code="UnauthorizedOperation", status=403))
+
+    assert "FAILED" == stack.delete()["Status"]
+    assert "SUCCESS" == stack.delete()["Status"]

@@ -196,6 +196,48 @@ def test_old_reference_of_a_stack_of_another_account(world: World, pair: tuple[V
 
 
 @ACROSS
+@pytest.mark.parametrize("prefix", ["", "Peer"])
+@pytest.mark.parametrize("stored", [{}, {"parameter": "what nobody can send"}])
+def test_create_without_an_external_id_can_be_rolled_back(
+    world: World, pair: tuple[Vpc, Vpc], prefix: str, stored: dict[str, str]
+) -> None:
+    """Nothing was made: the Delete that follows must not block the rollback, as after a role that is not there."""
+    store(world, **stored)
+    stack = world.stack()
+    given = {f"{prefix}RoleArn": world.roles[pair[1].account], f"{prefix}ExternalId": PARAMETER}
+
+    assert stack.create(world.properties(*pair, **given))["Reason"].startswith("AccessDenied: ")
+    assert "SUCCESS" == stack.delete()["Status"]
+
+
+@ACROSS
+def test_delete_after_the_external_id_has_gone(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """The requester alone can delete a connection: what opened the other side may have been cleaned up before."""
+    store(world, parameter=EXTERNAL_ID)
+    stack = world.stack()
+    stack.create(world.properties(*pair, PeerExternalId=PARAMETER))
+    client(world.aws.url, "ssm", HUB, "us-east-1").delete_parameter(Name=f"/{NAME}")
+
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert [] == world.live(pair[0])
+
+
+@ACROSS
+def test_rollback_of_an_update_without_an_external_id(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """The way back asks the properties that failed only for what they may have left."""
+    stack = world.stack()
+    good, bad = world.properties(*pair), world.properties(pair[0], world.peer_vpc("other", "10.9.0.0/16"))
+    bad |= {"RoleArn": world.roles[pair[1].account], "ExternalId": PARAMETER}
+    created = stack.create(good)
+    assert "FAILED" == stack.update(bad)["Status"]
+    stack.current = bad
+
+    back = stack.update(good)
+
+    assert ("SUCCESS", created["PhysicalResourceId"]) == (back["Status"], back["PhysicalResourceId"])
+
+
+@ACROSS
 def test_reference_to_what_maintenance_keeps(world: World, pair: tuple[Vpc, Vpc]) -> None:
     """The external ids of roles are kept from all stacks: one must not use another's."""
     kept = "{{resolve:ssm-secure:/vpc-peering/external-id/role/222222222222-0}}"

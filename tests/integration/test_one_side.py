@@ -315,3 +315,50 @@ def test_routes_that_were_there_while_it_was_pending(world: World, pair: tuple[V
     assert "SUCCESS" == stack.delete()["Status"]
     first, second = peer.route_table_ids
     assert {first: {"10.0.0.0/16": pcx}, second: {}} == world.routes(peer)
+
+
+@pytest.mark.parametrize(("days", "expected"), [(0, "is deleted: "), (3, "is not in ")])
+def test_an_update_of_a_connection_that_has_ended(
+    world: World, pair: tuple[Vpc, Vpc], days: int, expected: str
+) -> None:
+    """What was asked cannot be had: success would be a lie. The way back has nothing to do, and blocks nothing."""
+    vpc, peer = pair
+    pcx = world.peer(vpc, peer)
+    stack = world.stack()
+    before, wider = one_side(world, pcx, peer, PeerRoutes=None, PeerTags=[]), one_side(world, pcx, peer)
+    assert "SUCCESS" == stack.create(before)["Status"]
+    world.ec2(vpc).delete_vpc_peering_connection(VpcPeeringConnectionId=pcx)
+    world.time.sleep(days * 24 * 3600)
+
+    with world.counted() as calls:
+        refused = stack.update(wider)
+        back = stack.send("Update", before, PhysicalResourceId=pcx, OldResourceProperties=wider)
+
+    assert f"{pcx} {expected}" in refused["Reason"]
+    assert ("FAILED", pcx) == (refused["Status"], refused["PhysicalResourceId"])
+    assert ("SUCCESS", pcx, "deleted") == (back["Status"], back["PhysicalResourceId"], back["Data"]["Status"])
+    assert [] == writes(calls)
+    assert "SUCCESS" == stack.delete()["Status"]
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_rollback_from_the_successor_of_a_connection_that_has_ended(
+    world: World, pair: tuple[Vpc, Vpc], *, shown: bool
+) -> None:
+    """The move to the new id had succeeded, another resource of the stack failed: the old id is what stands again."""
+    vpc, peer = pair
+    first = world.peer(vpc, peer)
+    stack = world.stack()
+    stack.create(one_side(world, first, peer))
+    world.ec2(vpc).delete_vpc_peering_connection(VpcPeeringConnectionId=first)
+    world.time.sleep(0 if shown else 3 * 24 * 3600)
+    second, old = world.peer(vpc, peer), dict(stack.current)
+    assert second == stack.update(one_side(world, second, peer))["PhysicalResourceId"]
+    new = dict(stack.current)
+
+    back = stack.update(old)
+
+    assert ("SUCCESS", first, "deleted") == (back["Status"], back["PhysicalResourceId"], back["Data"]["Status"])
+    assert "SUCCESS" == stack.delete(second, new)["Status"]
+    assert {t: {} for t in peer.route_table_ids} == world.routes(peer)
+    assert [second] == world.live(vpc)

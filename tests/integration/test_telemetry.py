@@ -11,6 +11,7 @@ import handler.sessions
 from handler.clock import Deadline
 from handler.errors import InvalidRequest
 from handler.lifecycle import Lifecycle, Run
+from handler.registry import MemoryStore
 from handler.request import Request
 from handler.response import Undelivered
 from handler.telemetry import logger
@@ -522,3 +523,64 @@ def test_one_metric_set_of_an_answer_by_the_timer(
     stack.create({})
 
     assert {"Failed": 1} == telemetry.metrics()
+
+
+def without_accepter(world: World, pair: tuple[Vpc, Vpc]) -> dict[str, Any]:
+    """Return properties that ask nothing of the accepter's side, and name no role there."""
+    return world.properties(*pair, AutoAccept="false", PeerRoutes=None, PeerRoleArn=None, PeerExternalId=None)
+
+
+def left_behind(telemetry: Telemetry) -> list[Line]:
+    """Return the lines that name what remains."""
+    return [line for line in telemetry.lines() if "may remain on the accepter's side" in line["message"]]
+
+
+def test_update_that_drops_the_accepters_role(world: World, pair: tuple[Vpc, Vpc], telemetry: Telemetry) -> None:
+    """The old role takes back what it has made; nothing is left, and nothing more is said at the Delete."""
+    stack = world.stack()
+    stack.create(world.properties(*pair))
+
+    assert "SUCCESS" == stack.update(without_accepter(world, pair))["Status"]
+    assert [{}, {}] == list(world.routes(pair[1]).values())
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert [] == left_behind(telemetry)
+    assert [[0], [0], [0]] == [each["AccepterLeftBehind"] for each in telemetry.metric_sets()]
+
+
+def test_update_that_drops_a_role_that_has_gone(world: World, pair: tuple[Vpc, Vpc], telemetry: Telemetry) -> None:
+    """Nothing more is asked there, and so nothing fails; but what stays is named, as the Delete does later."""
+    stack = world.stack()
+    pcx = stack.create(world.properties(*pair))["PhysicalResourceId"]
+    world.aws.faults.append(Fault("AssumeRole", code="AccessDenied", status=403))
+
+    assert "SUCCESS" == stack.update(without_accepter(world, pair))["Status"]
+    updated = left_behind(telemetry)
+    assert "SUCCESS" == stack.delete()["Status"]
+    deleted = left_behind(telemetry)
+
+    remain = sorted(f"10.0.0.0/16 in {table}" for table in pair[1].route_table_ids)
+    assert [(remain, pair[1].id)] == [(line["routes"], line["vpc_id"]) for line in updated]
+    assert [(remain, pcx)] == [(line["routes"], line["connection_id"]) for line in deleted]
+    assert [[0], [1], [1]] == [each["AccepterLeftBehind"] for each in telemetry.metric_sets()]
+
+
+def test_update_that_drops_a_role_without_the_record(world: World, pair: tuple[Vpc, Vpc], telemetry: Telemetry) -> None:
+    """The item was lost: that routes were asked for is known from the old properties."""
+    stack = world.stack()
+    stack.create(world.properties(*pair))
+    stack.resource = world.resource(MemoryStore())
+    world.aws.faults.append(Fault("AssumeRole", code="AccessDenied", status=403))
+
+    assert "SUCCESS" == stack.update(without_accepter(world, pair))["Status"]
+
+    assert [[]] == [line["routes"] for line in left_behind(telemetry)]
+
+
+def test_update_that_drops_a_role_of_no_routes(world: World, pair: tuple[Vpc, Vpc], telemetry: Telemetry) -> None:
+    """Nothing was asked there that could remain: nobody need look."""
+    stack = world.stack()
+    stack.create(world.properties(*pair, PeerRoutes=None))
+    world.aws.faults.append(Fault("AssumeRole", code="AccessDenied", status=403))
+
+    assert "SUCCESS" == stack.update(without_accepter(world, pair))["Status"]
+    assert [] == left_behind(telemetry)

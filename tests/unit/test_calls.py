@@ -116,6 +116,15 @@ def test_codes(code: str, status: int, expected: type[PeeringError], spelling: C
             ),
         ),
         (
+            error("PackedPolicyTooLarge", "Packed size of session tags consumes 102% of the allotted space."),
+            "assume_role",
+            PLACE,
+            (
+                f"AccessDenied: PeerRoleArn {ROLE} cannot be assumed: PackedPolicyTooLarge: Packed size of session "
+                "tags consumes 102% of the allotted space. Correct what the message names, then deploy again."
+            ),
+        ),
+        (
             error(
                 "UnauthorizedOperation",
                 "You are not authorized to perform this operation. Encoded authorization failure message: abc",

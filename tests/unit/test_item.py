@@ -344,6 +344,19 @@ def test_desired_state_is_that_of_the_last_success() -> None:
     assert kept == finished(updated, claim("Update", "u2"), "FAILED").properties
 
 
+def test_states_that_cloudformation_rolls_back_to() -> None:
+    """That of the last success, whatever external id it comes with; and that of what a replacement has not ended."""
+    properties = {"VpcId": "vpc-1", "ServiceToken": "arn", "ExternalId": "secret"}
+    first = Claim(request("Update", "u", PhysicalResourceId=PCX, ResourceProperties=properties), "w")
+    item = finished(CREATED, first)
+    failed = finished(item, claim("Update", "u2"), "FAILED")
+    replaced = finished(item, claim("Update", "u2"), physical_id="pcx-new")
+
+    assert [True, True, False] == [each.had({**properties, "ExternalId": "x"}, PCX) for each in (item, failed, CREATED)]
+    assert (False, False) == (item.had({**properties, "Tags": []}, PCX), item.had({**properties, "Tags": []}, None))
+    assert (True, False) == (replaced.had(properties, PCX), replaced.had(properties, "pcx-new"))
+
+
 @pytest.mark.parametrize("physical_id", [PCX, INVENTED])
 def test_deleted_resource_is_remembered_for_a_while(physical_id: str) -> None:
     """Nothing of its state, only that it is gone; an id that is no connection's stands for all it had."""

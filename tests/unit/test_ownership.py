@@ -357,13 +357,14 @@ def test_a_request_that_is_not_there() -> None:
     )
 
 
+@pytest.mark.parametrize("known", [None, OTHERS])
 @pytest.mark.parametrize("status", ENDED)
-def test_a_request_that_has_ended(status: Status) -> None:
-    """It cannot be revived: its requester has to send another one."""
+def test_a_request_that_has_ended(status: Status, known: str | None) -> None:
+    """It cannot be revived, though we have had it all along: its requester has to send another one."""
     world = accepter_sees(foreign(status, message="Rejected by 222222222222"))
 
     assert (ResourceConflict, f"pcx-others is {status}: Rejected by 222222222222.") in causes(
-        plan_one_side(one_side(), world)
+        plan_one_side(one_side(connection_id=known), world)
     )
 
 

@@ -95,7 +95,15 @@ def test_ended_request_that_we_have_had_is_left(status: Status) -> None:
     """The rollback to a connection that has ended meanwhile does nothing, and still knows which one it is."""
     ended = foreign(status)
 
-    assert Plan(connection=ended) == plan(one_side(), accepter_sees(ended))
+    assert Plan(connection=ended) == plan(replace(one_side(), restores=True), accepter_sees(ended))
+
+
+def test_ended_request_that_is_not_shown_any_more_is_left() -> None:
+    """EC2 forgets it after hours: the rollback must not depend on when it comes."""
+    gone = Connection(OTHERS, Status.DELETED, VENDOR, ENDS[1])
+    world = replace(observed(peer_connections=()), requester=None)
+
+    assert Plan(connection=gone) == plan(replace(one_side(), restores=True), world)
 
 
 def test_vpc_of_another_account_gets_no_routes() -> None:

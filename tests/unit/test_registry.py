@@ -265,6 +265,68 @@ def test_routes_that_were_recorded_just_now(table: Table, time: VirtualTime) -> 
     assert begun(table, time, "Update", "update").settled
 
 
+def test_connection_that_was_requested_just_now(table: Table, time: VirtualTime) -> None:
+    """Another process knows of the request before EC2 has it, until EC2 must show it; to be renewed is no request."""
+    hold = begun(table, time)
+    assert (False, True) == (hold.unseen, hold.may_live)
+    time.sleep(10)
+    hold.requesting()
+    requested = time.now()
+    hold.finish({**ANSWER, "Status": "FAILED"}, Deadline(time.clock, 900))
+    delete = begun(table, time, "Delete", "delete")
+    assert (True, True) == (delete.unseen, delete.may_live)
+    time.sleep(requested + SHOWN_WITHIN - time.now())
+    delete.check()
+    assert delete.unseen
+    time.sleep(1)
+
+    assert (False, True) == (delete.unseen, delete.may_live)
+
+
+def test_state_that_the_resource_has_had(table: Table, time: VirtualTime) -> None:
+    """The properties of the request are compared with those of the last success, or the connection with what lives."""
+    finish(begun(table, time), time)
+    update = begun(table, time, "Update", "update")
+    update.finish({**ANSWER, "PhysicalResourceId": "pcx-new"}, Deadline(time.clock, 900))
+    given = {"PhysicalResourceId": "pcx-new", "ResourceProperties": {"VpcId": "vpc-1"}}
+    other = Registry(table, time.clock).tenure(request("Update", "other", **given))
+    other.begin(Deadline(time.clock, 900))
+
+    assert (True, False) == (other.had(PCX), other.had("pcx-new"))
+
+
+def test_request_that_succeeded_is_no_matter_any_more(table: Table, time: VirtualTime) -> None:
+    """Its connection is known by its id."""
+    hold = begun(table, time)
+    hold.requesting()
+    finish(hold, time)
+
+    assert not begun(table, time, "Delete", "delete").unseen
+
+
+def test_nothing_is_requested_for_a_superseded_create(table: Table, time: VirtualTime) -> None:
+    """It is fenced at the last moment before the request, and has no say on the item any more."""
+    hold = begun(table, time)
+    tenure(table, time, "Delete", "delete")._enter(Deadline(time.clock, 60))  # noqa: SLF001  # without waiting
+
+    with pytest.raises(Superseded):
+        hold.requesting()
+
+
+def test_hold_without_the_table_knows_of_a_request(table: Table, time: VirtualTime) -> None:
+    """A Delete that goes on alone waits for what was requested too."""
+    hold = begun(table, time)
+    hold.requesting()
+    hold.finish({**ANSWER, "Status": "FAILED"}, Deadline(time.clock, 900))
+    delete = tenure(table, time, "Delete", "delete")
+    delete.begin(Deadline(time.clock, 900))
+
+    alone = delete.alone()
+    alone.begin(Deadline(time.clock, 900))
+
+    assert (True, True) == (alone.unseen, alone.may_live)
+
+
 def test_hold_without_the_table_knows_what_was_read(table: Table, time: VirtualTime) -> None:
     """A Delete goes on alone: with the routes and the VPCs of the item, and without disturbing it."""
     hold = begun(table, time)
