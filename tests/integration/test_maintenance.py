@@ -150,6 +150,40 @@ def test_a_request_accepted_by_the_other_party_is_finished(world: World, pair: t
     assert "active" == world.status(pair[0], pcx)
 
 
+@topologies
+@pytest.mark.parametrize("way", ["Delete", "Update"])
+def test_after_a_replacement_was_rolled_back(world: World, pair: tuple[Vpc, Vpc], way: str) -> None:
+    """What the stack asked for before counts again: nothing of the rolled back deployment is taken for wanted."""
+    peers = {"A": pair[1], "B": world.peer_vpc("other", "10.9.0.0/16", tables=2)}
+    for name, vpc in peers.items():
+        world.ec2(vpc).create_tags(Resources=[vpc.id], Tags=[{"Key": "Which", "Value": name}])
+    first, second = (
+        world.properties(*pair, PeerVpcId=None, PeerVpcTags=[{"Key": "Which", "Value": name}], **more)
+        for name, more in (
+            ("A", {}),
+            ("B", {"Routes": {"MainRouteTable": "true"}, "Tags": [{"Key": "T", "Value": "b"}]}),
+        )
+    )
+    stack = world.stack()
+    old = stack.create(first)["PhysicalResourceId"]
+    before = state(world, pair, old)
+    new = stack.update(second)["PhysicalResourceId"]
+    if way == "Update":
+        assert old == stack.update(first)["PhysicalResourceId"]
+    assert "SUCCESS" == stack.delete(new, second)["Status"]
+
+    with world.counted() as calls:
+        found = kept(stack)
+
+    assert (True, [], []) == (old != new, found, writes(calls))
+    assert before == state(world, pair, old)
+
+
+def state(world: World, vpcs: tuple[Vpc, Vpc], connection_id: str) -> list[object]:
+    """Return the routes of some VPCs, and the tags of their connection."""
+    return [each for vpc in vpcs for each in (world.routes(vpc), world.tags(vpc, connection_id))]
+
+
 # What is only reported
 
 
