@@ -103,7 +103,7 @@ class Reconciler:
         )
 
     def look(self, desired: Desired) -> Outcome:
-        """Find out what is not as desired, and change nothing.
+        """Find out what is not as desired, and change nothing of it; the records of routes that are gone are dropped.
 
         Raises:
             PeeringError: what is there cannot be read.
@@ -113,6 +113,7 @@ class Reconciler:
         observed, planned = self._plan(
             desired.completed(observed.view(desired.lead).connection(desired.foreign_id)), observed
         )
+        self._forget_lost(observed, planned)
         return Outcome(planned.connection, observed, planned)
 
     def _plan(self, desired: Desired, observed: Observed) -> tuple[Observed, Plan]:
@@ -164,15 +165,23 @@ class Reconciler:
         if connection is None:
             raise _ended_meanwhile(desired)
         made, broken = planned.of(Stage.MAKE), planned.of(Stage.BREAK)
-        if self.tenure.settled:  # an invocation that died has taken them off: one made by hand is not ours
-            made_again = {change.route for change in made if isinstance(change, CreateRoute)}
-            gone = [key for key in gone_routes(observed, connection.connection_id) if key not in made_again]
-            self.tenure.forget(connection.connection_id, gone)
+        self._forget_lost(observed, planned)
         self._apply_routes_and_settings(connection, made, broken)
         if any(isinstance(change, ModifyOptions | TagConnection | UntagConnection) for change in (*made, *broken)):
             observed = self._read_back(desired, observed, planned)
         seen = observed.view(desired.lead).connection(connection.connection_id)
         return Outcome(seen, observed, planned)
+
+    def _forget_lost(self, observed: Observed, planned: Plan) -> None:
+        """Drop the record of routes that are gone and not asked for: one that is there later is somebody's.
+
+        An invocation that died has taken them off, or others have.
+        """
+        if planned.connection and self.tenure.settled:
+            connection_id = planned.connection.connection_id
+            made_again = {change.route for change in planned.changes if isinstance(change, CreateRoute)}
+            gone = [key for key in gone_routes(observed, connection_id) if key not in made_again]
+            self.tenure.forget(connection_id, gone)
 
     def _remember_found(self, planned: Plan) -> None:
         """Record the routes that were there before the connection became ours: they are not for us to remove."""

@@ -184,6 +184,28 @@ def state(world: World, vpcs: tuple[Vpc, Vpc], connection_id: str) -> list[objec
     return [each for vpc in vpcs for each in (world.routes(vpc), world.tags(vpc, connection_id))]
 
 
+@pytest.mark.parametrize("mode", ["Repair", "Report"])
+def test_a_record_ends_though_nothing_is_to_be_changed(world: World, pair: tuple[Vpc, Vpc], mode: str) -> None:
+    """A route that is gone with its cause is ours no more: what somebody makes in its place later is theirs."""
+    ec2, table = world.ec2(pair[1]), pair[1].route_table_ids[1]
+    tag = [{"Key": "Tier", "Value": "app"}]
+    ec2.create_tags(Resources=pair[1].route_table_ids, Tags=tag)
+    stack = world.stack()
+    stack.create(world.properties(*pair, PeerRoutes={"RouteTableTags": tag}, MaintenanceMode=mode))
+    world.time.sleep(600)
+    ec2.delete_tags(Resources=[table], Tags=tag)
+    delete_route(world, pair[1], 1, "10.0.0.0/16")
+    assert [] == kept(stack)
+    world.route(pair[1], 1, "10.0.0.0/16", str(stack.physical_id))
+
+    with world.counted() as calls:
+        found = kept(stack)
+
+    assert ([], []) == (found, writes(calls))
+    stack.update({**stack.current, "MaintenanceMode": "Repair", "Tags": tag})
+    assert stack.physical_id == world.routes(pair[1])[table]["10.0.0.0/16"]
+
+
 # What is only reported
 
 
@@ -719,6 +741,21 @@ def test_people_are_told_once(world: World, pair: tuple[Vpc, Vpc], stack: Stack)
     assert f"{table} routes 10.8.0.0/16 to {internet} already." in first
     assert "Repaired." not in second
     assert f"{table} routes 10.8.0.0/16 to {internet} already." in second
+
+
+def test_people_are_told_what_is_written_down(
+    world: World, pair: tuple[Vpc, Vpc], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another worker has written meanwhile it tells too; only one of the two is heard."""
+    stack = world.stack()
+    stack.create(world.properties(*pair, MaintenanceMode="Report"))
+    delete_route(world, pair[0], 0, "10.8.0.0/16")
+    topic = subscribe(world)
+    monkeypatch.setattr(world.store, "save", lambda *_: False)
+
+    found = kept(stack)
+
+    assert ([False], []) == ([finding.done for finding in found or []], published(world, topic))
 
 
 def subscribe(world: World) -> str:
