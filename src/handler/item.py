@@ -73,6 +73,13 @@ class Lease(_Stored):
     until: int
 
 
+class Deployment(_Stored):
+    """What a connection was deployed with, see `Item`."""
+
+    properties: dict[str, Any] | None = None
+    places: tuple[str, ...] = ()
+
+
 class Item(_Stored):
     """The item of a resource."""
 
@@ -82,7 +89,9 @@ class Item(_Stored):
     living: tuple[str, ...] = ()
     """Physical ids that CloudFormation has by our answers, and has not deleted: two during a replacement."""
     properties: dict[str, Any] | None = None
-    """The desired state: the properties of the last Create or Update that succeeded."""
+    """The desired state: the properties of the last Create or Update that succeeded for the last living connection."""
+    former: dict[str, Deployment] = {}
+    """That of the living connection before: it counts again where the last one is deleted, by a rollback."""
     vpc_ids: dict[str, tuple[str, str]] = {}
     """The requester's and the accepter's VPC of each living connection: a query may have found them."""
     routes: dict[str, dict[str, list[str]]] = {}
@@ -183,7 +192,7 @@ def _begun(item: Item, request: Request) -> Item:
     begun = Served(request_id=request.request_id, sent=request.sent, request_type=request.request_type)
     update: dict[str, Any] = {"requests": (*item.requests, begun)[-HISTORY:], "expires_at": None}
     if request.request_type == "Update" and request.physical_resource_id:
-        update["living"] = _with(item.living, request.physical_resource_id)
+        update |= _led(item, _with(item.living, request.physical_resource_id))
     return item.model_copy(update=update)
 
 
@@ -279,7 +288,7 @@ def _concluded(item: Item, request: Request, answer: Answer, now: float) -> Item
     if request.request_type != "Delete":
         data = answer.get("Data", {})
         update: dict[str, Any] = {
-            "living": _with(item.living, physical_id),
+            **_led(item, _with(item.living, physical_id)),
             "vpc_ids": {**item.vpc_ids, physical_id: (data.get("RequesterVpcId", ""), data.get("AccepterVpcId", ""))},
             "properties": _kept(request.resource_properties),
             "places": tuple(
@@ -292,9 +301,9 @@ def _concluded(item: Item, request: Request, answer: Answer, now: float) -> Item
     gone = {physical_id} if request.connection_id else {physical_id, *item.living}
     living = tuple(other for other in item.living if other not in gone)
     vpc_ids = {connection_id: ids for connection_id, ids in item.vpc_ids.items() if connection_id in living}
-    update = {"living": living, "vpc_ids": vpc_ids}
+    update = {**_led(item, living), "vpc_ids": vpc_ids}
     if not living:
-        update |= {"properties": None, "routes": {}, "expires_at": int(now) + KEPT_SECONDS}
+        update |= {"routes": {}, "expires_at": int(now) + KEPT_SECONDS}
     return item.model_copy(update=update)
 
 
@@ -304,6 +313,23 @@ def _kept(properties: Mapping[str, Any]) -> dict[str, Any]:
         name: value
         for name, value in properties.items()
         if name not in EXTERNAL_IDS or re.fullmatch(REFERENCE, str(value))
+    }
+
+
+def _led(item: Item, living: tuple[str, ...]) -> dict[str, Any]:
+    """Return the update to other living ids, and to what the last of them was deployed with: None if nobody knows.
+
+    Of the others only the one before it may come back; more would fill the item.
+    """
+    counting = Deployment(properties=item.properties, places=item.places)
+    known = {**item.former, **dict.fromkeys(item.living[-1:], counting)}
+    now = next((known[each] for each in living[-1:] if each in known), Deployment())
+    return {
+        "living": living,
+        "former": {each: known[each] for each in living[-2:-1] if each in known},
+        "properties": now.properties,
+        "places": now.places,
+        "findings": item.findings if living[-1:] == item.living[-1:] else (),
     }
 
 

@@ -155,8 +155,7 @@ class Maintenance:
         if found and not self._rests_still(tenure, deadline):
             return None
         _log(found)
-        if mode is not Mode.REPORT:
-            tenure.note(digests(found), deadline)
+        if mode is not Mode.REPORT and tenure.note(digests(found), deadline):
             self._tell(tenure, found, before, deadline)
         return found
 

@@ -117,7 +117,7 @@ class Reconciler:
         return observed
 
     def look(self, desired: Desired) -> Outcome:
-        """Find out what is not as desired, and change nothing.
+        """Find out what is not as desired, and change nothing of it; the records of routes that are gone are dropped.
 
         Raises:
             PeeringError: what is there cannot be read.

@@ -496,18 +496,19 @@ class Tenure:
         with self._lock:
             self._write(lambda item: released(item, self.claim, self.records, findings), deadline)
 
-    def note(self, findings: tuple[str, ...], deadline: Deadline) -> None:
-        """Write down what a run has found that changed nothing, unless somebody works on the resource meanwhile.
+    def note(self, findings: tuple[str, ...], deadline: Deadline) -> bool:
+        """Write down what a run has found that changed nothing, and the record of routes; tell whether it did.
 
-        That is findings, and routes which are ours no more.
+        Not where all of it is known, nor where somebody works on the resource meanwhile.
 
         Raises:
             PeeringError: the table cannot be used.
 
         """
         noted = self._item.model_copy(update={"findings": findings, "routes": packed(self.records)})
-        if self._last and noted != self._item:
-            self.store.save(self.key, self._last.name, Revision(f"{self.claim.holder}-note", noted), deadline)
+        if self._last is None or noted == self._item:
+            return False
+        return self.store.save(self.key, self._last.name, Revision(f"{self.claim.holder}-note", noted), deadline)
 
     def finish(self, answer: Answer, deadline: Deadline, *, release: bool = True) -> Answer:
         """Record the answer, and release the resource; return the answer that stands, if the request had one.

@@ -58,6 +58,10 @@ class Engine:
     armed: Hook | None = None
     problems: list[str] = field(default_factory=list)
     """What CloudFormation itself would complain about."""
+    finding: str | None = None
+    """What maintenance found where all was to be well."""
+    answer: object = None
+    """What the last invocation has returned."""
     disturbed: bool = False
     """Whether somebody has changed by hand what the last success has made."""
 
@@ -164,6 +168,14 @@ class Engine:
         record = {"messageId": "1", "body": json.dumps(body), "attributes": attributes, "eventSource": "aws:sqs"}
         return {"Records": [record]}
 
+    def inspect(self) -> None:
+        """Let maintenance look at the resource, and then ask it whether all is as it was asked for last."""
+        self.maintain()
+        body = json.loads(self.message["Records"][0]["body"])
+        self.invoke({"Action": "Check", **{name: body[name] for name in ("StackId", "LogicalResourceId")}})
+        if isinstance(self.answer, dict) and self.answer["Findings"]:
+            self.finding = self.answer["Text"]
+
     def _deliver(self, request_type: str, properties: Properties, **more: Any) -> Response | None:  # noqa: ANN401
         """Send an event as Lambda does, and return the first response that was put; None: CloudFormation gave up."""
         event = self.send(request_type, properties, **more)
@@ -182,9 +194,9 @@ class Engine:
         began = self.here.time.now()
         if hasattr(hook, "ends"):
             hook.ends = began + SECONDS
-        ended = "ok"
+        ended, self.answer = "ok", None
         try:
-            self.start(hook)(event, Context(self.here.time.now, began + SECONDS))
+            self.answer = self.start(hook)(event, Context(self.here.time.now, began + SECONDS))
         except Killed:
             ended = "killed"
         except (Undelivered, BatchProcessingError, PeeringError) as failure:

@@ -37,6 +37,8 @@ def checked(scene: Scene, log: str) -> Iterator[Violation]:
         yield from _answers(engine)
         yield from (Violation("CloudFormation is content", problem) for problem in engine.problems)
         yield from _bounds(engine)
+        if engine.finding and UNRECORDED not in log:
+            yield Violation("maintenance knows what is wanted", engine.finding)
     yield from _connections(scene)
     yield from _routes(scene, log)
     yield from _strangers(scene)

@@ -92,6 +92,11 @@ def cleaned(scene: Scene) -> None:
     scene.engine.clean()
 
 
+def reverted_by_delete(scene: Scene) -> None:
+    """Roll a replacement back by a Delete of the new connection."""
+    scene.engine.revert_by_delete()
+
+
 def deleted(scene: Scene) -> None:
     """Delete the resource."""
     scene.engine.delete()
@@ -189,6 +194,11 @@ def maintained(scene: Scene) -> None:
     scene.engine.maintain()
 
 
+def inspected(scene: Scene) -> None:
+    """Let maintenance look at the resource, with nothing to be done."""
+    scene.engine.inspect()
+
+
 def accepted(scene: Scene) -> None:
     """Let the other party accept what was left to it."""
     peer = scene.world.ec2(scene.peers[0])
@@ -234,8 +244,8 @@ PATHS: Final = (
     Path("rollback of routes", both(created, updated(PeerRoutes=MAIN_ONLY)), reverted(PeerRoutes=MAIN_ONLY)),
     Path("replacement", created, REPLACED, cleaned),
     Path("clean-up of a replacement", both(created, REPLACED), cleaned),
-    Path("rollback of a replacement by Delete", both(created, REPLACED), lambda scene: scene.engine.revert_by_delete()),
-    Path("rollback of a replacement by Update", both(created, REPLACED), reverted(peer=1)),
+    Path("rollback of a replacement by Delete", both(created, REPLACED), reverted_by_delete, inspected),
+    Path("rollback of a replacement by Update", both(created, REPLACED), reverted(peer=1), inspected),
     Path("delete", created, deleted),
     Path("delete by queries, with an invented id", found, removed(INVENTED)),
     Path("delete after a failed create", refused, removed(None)),

@@ -151,6 +151,62 @@ def test_a_request_accepted_by_the_other_party_is_finished(world: World, pair: t
     assert "active" == world.status(pair[0], pcx)
 
 
+@topologies
+@pytest.mark.parametrize("way", ["Delete", "Update"])
+def test_after_a_replacement_was_rolled_back(world: World, pair: tuple[Vpc, Vpc], way: str) -> None:
+    """What the stack asked for before counts again: nothing of the rolled back deployment is taken for wanted."""
+    peers = {"A": pair[1], "B": world.peer_vpc("other", "10.9.0.0/16", tables=2)}
+    for name, vpc in peers.items():
+        world.ec2(vpc).create_tags(Resources=[vpc.id], Tags=[{"Key": "Which", "Value": name}])
+    first, second = (
+        world.properties(*pair, PeerVpcId=None, PeerVpcTags=[{"Key": "Which", "Value": name}], **more)
+        for name, more in (
+            ("A", {}),
+            ("B", {"Routes": {"MainRouteTable": "true"}, "Tags": [{"Key": "T", "Value": "b"}]}),
+        )
+    )
+    stack = world.stack()
+    old = stack.create(first)["PhysicalResourceId"]
+    before = state(world, pair, old)
+    new = stack.update(second)["PhysicalResourceId"]
+    if way == "Update":
+        assert old == stack.update(first)["PhysicalResourceId"]
+    assert "SUCCESS" == stack.delete(new, second)["Status"]
+
+    with world.counted() as calls:
+        found = kept(stack)
+
+    assert (True, [], []) == (old != new, found, writes(calls))
+    assert before == state(world, pair, old)
+
+
+def state(world: World, vpcs: tuple[Vpc, Vpc], connection_id: str) -> list[object]:
+    """Return the routes of some VPCs, and the tags of their connection."""
+    return [each for vpc in vpcs for each in (world.routes(vpc), world.tags(vpc, connection_id))]
+
+
+@pytest.mark.parametrize("mode", ["Repair", "Report"])
+def test_a_record_ends_though_nothing_is_to_be_changed(world: World, pair: tuple[Vpc, Vpc], mode: str) -> None:
+    """A route that is gone with its cause is ours no more: what somebody makes in its place later is theirs."""
+    ec2, table = world.ec2(pair[1]), pair[1].route_table_ids[1]
+    tag = [{"Key": "Tier", "Value": "app"}]
+    ec2.create_tags(Resources=pair[1].route_table_ids, Tags=tag)
+    stack = world.stack()
+    stack.create(world.properties(*pair, PeerRoutes={"RouteTableTags": tag}, MaintenanceMode=mode))
+    world.time.sleep(600)
+    ec2.delete_tags(Resources=[table], Tags=tag)
+    delete_route(world, pair[1], 1, "10.0.0.0/16")
+    assert [] == kept(stack)
+    world.route(pair[1], 1, "10.0.0.0/16", str(stack.physical_id))
+
+    with world.counted() as calls:
+        found = kept(stack)
+
+    assert ([], []) == (found, writes(calls))
+    stack.update({**stack.current, "MaintenanceMode": "Repair", "Tags": tag})
+    assert stack.physical_id == world.routes(pair[1])[table]["10.0.0.0/16"]
+
+
 # What is only reported
 
 
@@ -729,6 +785,21 @@ def test_people_are_told_once(world: World, pair: tuple[Vpc, Vpc], stack: Stack)
     assert f"{table} routes 10.8.0.0/16 to {internet} already." in first
     assert "Repaired." not in second
     assert f"{table} routes 10.8.0.0/16 to {internet} already." in second
+
+
+def test_people_are_told_what_is_written_down(
+    world: World, pair: tuple[Vpc, Vpc], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another worker has written meanwhile it tells too; only one of the two is heard."""
+    stack = world.stack()
+    stack.create(world.properties(*pair, MaintenanceMode="Report"))
+    delete_route(world, pair[0], 0, "10.8.0.0/16")
+    topic = subscribe(world)
+    monkeypatch.setattr(world.store, "save", lambda *_: False)
+
+    found = kept(stack)
+
+    assert ([False], []) == ([finding.done for finding in found or []], published(world, topic))
 
 
 def subscribe(world: World) -> str:

@@ -357,6 +357,74 @@ def test_states_that_cloudformation_rolls_back_to() -> None:
     assert (True, False) == (replaced.had(properties, PCX), replaced.had(properties, "pcx-new"))
 
 
+def deployed(physical_id: str, item: Item = CREATED) -> Item:
+    """Return the item after an Update that answers an id, whose properties and place are named after that."""
+    name = f"update {len(item.requests)}"
+    given = request("Update", name, PhysicalResourceId=item.living[-1], ResourceProperties={"Of": physical_id})
+    made = {"RequesterOwnerId": "111111111111", "RequesterRegion": physical_id}
+    update = Claim(given, "worker-3")
+    told = {**answer(update, physical_id=physical_id), "Data": made}
+    item = answered(admitted(item, update, NOW), update, NOW, told, ())
+    return item.model_copy(update={"findings": (physical_id,)})
+
+
+def counts(item: Item) -> tuple[Any, tuple[str, ...], tuple[str, ...]]:
+    """Return what a resource is kept as: whose properties, where, and what was found of it."""
+    return (item.properties or {}).get("Of"), item.places[:1], item.findings
+
+
+def deleted(item: Item, physical_id: str) -> Item:
+    """Return the item after the Delete of an id."""
+    return finished(item, claim("Delete", f"delete {physical_id}", physical_id), physical_id=physical_id)
+
+
+def test_former_deployment_counts_again() -> None:
+    """The rollback of a replacement comes as Delete of the new id: what was asked for with the old one is kept then."""
+    first = deployed(PCX)
+    replaced = deployed("pcx-new", first)
+    assert (("pcx-new", ("111111111111/pcx-new",), ("pcx-new",)), {PCX}) == (counts(replaced), {*replaced.former})
+
+    back = deleted(replaced, "pcx-new")
+
+    assert ((PCX, ("111111111111/pcx-ours",), ()), {}) == (counts(back), back.former)
+    assert (counts(replaced), {}) == (counts(deleted(replaced, PCX)), deleted(replaced, PCX).former)
+    assert back == Item.model_validate_json(back.model_dump_json(by_alias=True, exclude_defaults=True))
+
+
+def test_former_deployment_is_updated() -> None:
+    """The rollback may come as an Update with either id: what is kept follows the id that is answered."""
+    replaced = deployed("pcx-new", deployed(PCX))
+
+    begun = admitted(replaced, claim("Update", "back"), NOW)
+    back = deployed(PCX, replaced)
+
+    assert (PCX, ("111111111111/pcx-ours",), ()) == counts(begun)
+    assert {"pcx-new": {"Of": "pcx-new"}} == {each: kept.properties for each, kept in begun.former.items()}
+    assert (counts(deployed(PCX)), {"pcx-new"}) == (counts(back), {*back.former})
+    assert counts(back) == counts(deleted(back, "pcx-new"))
+
+
+def test_only_one_former_deployment_is_kept() -> None:
+    """Clean-ups may fail for years, and an item has at most 400 KB: CloudFormation goes one step back."""
+    item = deployed("pcx-3", deployed("pcx-2", deployed(PCX)))
+
+    assert {"pcx-2"} == {*item.former}
+    once = deleted(item, "pcx-3")
+    assert "pcx-2" == counts(once)[0]
+    assert ((None, (), ()), (PCX,)) == (counts(deleted(once, "pcx-2")), deleted(once, "pcx-2").living)
+
+
+def test_former_deployment_in_an_item_that_an_earlier_function_has_written() -> None:
+    """Nobody knows what the connection was deployed with: it is left alone until it is deployed again."""
+    earlier = deployed("pcx-new", deployed(PCX)).model_copy(update={"former": {}})
+
+    back = deleted(earlier, "pcx-new")
+
+    assert ((None, (), ()), False) == (counts(back), back.rests(NOW))
+    assert PCX == counts(deployed(PCX, back))[0]
+    assert deployed(PCX, back).rests(NOW)
+
+
 @pytest.mark.parametrize("physical_id", [PCX, INVENTED])
 def test_deleted_resource_is_remembered_for_a_while(physical_id: str) -> None:
     """Nothing of its state, only that it is gone; an id that is no connection's stands for all it had."""

@@ -284,24 +284,36 @@ def test_findings_without_a_change_are_noted(store: Seen, time: VirtualTime) -> 
     store.seconds.clear()
     store.names.clear()
 
-    hold.note((), Deadline(time.clock, 55))
+    assert not hold.note((), Deadline(time.clock, 55))
     assert [] == store.seconds
-    hold.note(FINDINGS, Deadline(time.clock, 55))
-    late.note(("Something else.",), Deadline(time.clock, 55))
+    assert hold.note(FINDINGS, Deadline(time.clock, 55))
+    assert not late.note(("Something else.",), Deadline(time.clock, 55))
 
     assert ([55, 55], [f"{hold.claim.holder}-note"]) == (store.seconds, store.names)
     assert FINDINGS == run(store, time).findings
 
 
-def test_routes_that_were_lost_are_noted(store: Seen, time: VirtualTime) -> None:
-    """What a look alone has found out is known to whoever comes next."""
+def test_routes_that_are_gone_are_noted(store: Seen, time: VirtualTime) -> None:
+    """So that one which somebody makes there later is theirs; the findings stay what they were."""
     created(store, time)
-    hold = run(store, time)
+    run(store, time).note(FINDINGS, Deadline(time.clock, 900))
+    hold, late = run(store, time), run(store, time)
     hold.forget(PCX, [ROUTE.key])
+    late.forget(PCX, [ROUTE.key])
 
-    hold.note((), Deadline(time.clock, 55))
+    assert hold.note(FINDINGS, Deadline(time.clock, 900))
+    assert not late.note(FINDINGS, Deadline(time.clock, 900))
 
-    assert () == run(store, time).records
+    again = run(store, time)
+    assert ((), FINDINGS) == (again.records, again.findings)
+
+
+def test_nothing_is_noted_of_what_is_not_known(store: Seen, time: VirtualTime) -> None:
+    """A hold that has read nothing has nothing to write over."""
+    hold = Registry(store, time.clock).tenure(request("Create"))
+
+    assert not hold.note(FINDINGS, Deadline(time.clock, 900))
+    assert [] == store.names
 
 
 def test_a_success_forgets_the_findings(store: Seen, time: VirtualTime) -> None:
