@@ -11,7 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    ExceptionInfo,
+    FailureResponse,
+    process_partial_response,
+)
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from handler.calls import MARK
@@ -84,8 +90,8 @@ class Maintenance:
     def work(self, event: Mapping[str, Any], context: Any, deadline: Deadline) -> dict[str, Any]:  # noqa: ANN401
         """Look at the resources of some messages together; what fails unforeseen is left in the queue.
 
-        The order of messages means nothing: one that fails holds back no other. A resource of which the registry
-        cannot tell is a finding too, since the next sweep asks again.
+        The order of messages means nothing, but what is taken and not done holds back its line: so it comes again
+        within a minute. A resource of which the registry cannot tell is a finding, since the next sweep asks again.
 
         Raises:
             BatchProcessingError: none could be served.
@@ -97,16 +103,16 @@ class Maintenance:
 
         def look(record: SQSRecord) -> None:
             key, attributes = _key(record.json_body), record.json_body.get("Reason") == OF_ATTRIBUTES
+            begin((), stack_id=key[0], logical_id=key[1])
             try:
                 found = self.keep(key, None, deadline, reads, attributes=attributes)
             except PeeringError as failure:
-                begin((), stack_id=key[0], logical_id=key[1])
                 found = [of_failure(failure)]
                 _log(found)
             counts.update(counted(found) if found is not None else {})
 
-        processor = BatchProcessor(EventType.SQS)
-        answer = process_partial_response(dict(event), look, processor, context)
+        batch = _Batch(self.outbox, deadline)
+        answer = process_partial_response(dict(event), look, batch, context)
         measure_upkeep(counts)
         return dict(answer)
 
@@ -205,6 +211,21 @@ class Maintenance:
             tenure.leave(digests(found), deadline)
         self._tell(tenure, found, before, deadline)
         return found
+
+
+class _Batch(BatchProcessor):
+    """Messages of the queue, of which those that fail unforeseen come again soon."""
+
+    def __init__(self, outbox: Outbox, deadline: Deadline) -> None:
+        super().__init__(EventType.SQS)
+        self._outbox = outbox
+        self._deadline = deadline
+
+    def failure_handler(self, record: dict[str, Any], exception: ExceptionInfo) -> FailureResponse:
+        """Tell of a message that failed."""
+        logger.error("a resource could not be looked at", exc_info=exception[1])
+        self._outbox.again(record["receiptHandle"], self._deadline)
+        return super().failure_handler(record, exception)
 
 
 def _done(desired: Desired, outcome: Outcome, changes: list[Change], known: tuple[str, ...]) -> list[Finding]:

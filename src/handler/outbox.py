@@ -24,6 +24,9 @@ LINES: Final = 4
 BUCKET_SECONDS: Final = 10
 """The queue delays each message so long: what happens meanwhile to the same resource needs no second one."""
 
+AGAIN_SECONDS: Final = 60
+"""After so long a message that failed is tried again; meanwhile its line waits."""
+
 TOLD: Final = 100
 """Findings that a message names: SNS takes 256 KB."""
 
@@ -62,6 +65,15 @@ class Outbox:
                 raise NetworkFailure(f"SQS refused a message: {refused[0]['Code']}.", "The next sweep sends it again.")
             count += len(some)
         return count
+
+    def again(self, receipt: str, deadline: Deadline) -> None:
+        """Have a message come again soon, though it was taken; to fail in that is no failure: it comes later."""
+        client = self._session.create_client("sqs", config=CONFIG)
+        parameters = {"QueueUrl": self._queue_url, "ReceiptHandle": receipt, "VisibilityTimeout": AGAIN_SECONDS}
+        try:
+            call(client, "change_message_visibility", self._place, deadline, **parameters)
+        except PeeringError as failure:
+            logger.warning("a message comes again later than it should", reason=failure.reason)
 
     def tell(self, key: Key, found: Collection[Finding], deadline: Deadline) -> None:
         """Tell people in plain words what was found, if there is a topic; to fail in that is no failure."""

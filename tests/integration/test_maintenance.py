@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 
 from handler.clock import Deadline
 from handler.errors import InternalFailure, NotStabilized
@@ -14,6 +15,7 @@ from handler.maintenance import APART, Maintenance
 from handler.model import Mode
 from handler.registry import MemoryStore, Registry, Revision
 from handler.request import Request
+from handler.telemetry import logger
 from handler.upkeep import Finding, Kind
 from local.strict import Call, Fault
 from local.world import Vpc, client
@@ -360,14 +362,14 @@ def moved(world: World, stack: Stack) -> tuple[Any, str, Revision, Deadline]:
 # The queue, the events, and who is told
 
 
-def messages(world: World) -> list[dict[str, Any]]:
-    """Take all messages off the queue, as Lambda hands them to the function."""
+def messages(world: World, *, unfinished: bool = False) -> list[dict[str, Any]]:
+    """Take all messages off the queue, as Lambda hands them to the function; or leave them there as `unfinished`."""
     sqs = client(world.aws.url, "sqs", HUB, "us-east-1")
     url = sqs.get_queue_url(QueueName="maintenance.fifo")["QueueUrl"]
     taken: list[dict[str, Any]] = []
     while some := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"]).get("Messages"):
         taken += some
-        for each in some:
+        for each in some if not unfinished else ():
             sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
     return [
         {
@@ -443,6 +445,28 @@ def test_a_message_that_fails_comes_again(
     answer = maintenance.work({"Records": taken}, None, Deadline(world.time.clock, 800))
 
     assert {"batchItemFailures": [{"itemIdentifier": taken[1]["messageId"]}]} == answer
+
+
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_what_fails_comes_again_soon(
+    world: World, stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, seconds: int
+) -> None:
+    """Until then all of its line wait; and the trace tells why."""
+    monkeypatch.setattr("handler.outbox.AGAIN_SECONDS", seconds)
+    monkeypatch.setattr(Maintenance, "keep", lambda *_, **__: 1 // 0)
+    maintenance, deadline = world.maintenance(), Deadline(world.time.clock, 800)
+    maintenance.sweep(deadline)
+    taken = messages(world, unfinished=True)
+    caplog.clear()
+
+    with pytest.raises(BatchProcessingError):
+        maintenance.work({"Records": taken}, None, deadline)
+
+    assert ([taken[0]["body"]] if seconds == 0 else []) == [message["body"] for message in messages(world)]
+    (record,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert record.exc_info
+    assert ZeroDivisionError is record.exc_info[0]
+    assert stack.name in str(logger.get_current_keys()["stack_id"])
 
 
 def test_an_item_that_cannot_be_read_fails_no_other(
