@@ -28,8 +28,11 @@ from handler.errors import (
 from handler.parallel import WORKERS
 from handler.telemetry import logger
 
-MARK: Final = f"custom-vpc-peering/({os.environ.get('MANAGED_BY', 'vpc-peering')})"
-"""What CloudTrail tells our calls from those of others by, in the user agent."""
+MARK: Final = f"custom-vpc-peering/({os.environ.get('EVENT_BUS_ARN', '')})"
+"""What CloudTrail tells our calls from those of others by, in the user agent: the event bus of the installation.
+
+Its name alone would not do: other accounts and Regions may have installations of the same name.
+"""
 
 CONFIG: Final = Config(
     retries={"total_max_attempts": 1, "mode": "standard"},

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 
+from handler.calls import MARK
 from handler.clock import Deadline
 from handler.errors import InternalFailure, NotStabilized
 from handler.maintenance import APART, Maintenance
@@ -672,7 +673,10 @@ def test_a_tag_on_an_unknown_table_wakes_who_selects_by_tags(world: World, pair:
 
 @pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
 def test_what_we_do_does_not_wake_us(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
-    """Each change that a repair makes comes back as an event: not one of them may lead to another look."""
+    """Each change that a repair makes comes back as an event: not one of them may lead to another look.
+
+    What another installation does may.
+    """
     delete_route(world, pair[0], 0, "10.8.0.0/16")
     delete_route(world, pair[1], 0, "10.0.0.0/16")
     maintenance, deadline = world.maintenance(), Deadline(world.time.clock, 800)
@@ -683,8 +687,11 @@ def test_what_we_do_does_not_wake_us(world: World, pair: tuple[Vpc, Vpc], stack:
 
     woken = [maintenance.wake(cloudtrail(call.operation, pair[0], parameters, call.agent), deadline) for call in made]
 
+    of_another = made[0].agent.replace(MARK, "custom-vpc-peering/(arn:aws:events:us-east-1:222222222222:event-bus/any)")
     assert [0] * 2 == woken
     assert 1 == maintenance.wake(cloudtrail("DeleteRoute", pair[0], parameters), deadline)
+    assert made[0].agent != of_another
+    assert 1 == maintenance.wake(cloudtrail("CreateRoute", pair[0], parameters, of_another), deadline)
 
 
 def test_people_are_told_once(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
