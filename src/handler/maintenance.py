@@ -34,7 +34,7 @@ from handler.reconcile import Outcome
 from handler.registry import Key, Registry, Tenure
 from handler.telemetry import begin, logger, measure_upkeep
 from handler.upkeep import Finding, Kind, digests, findings, of_failure, repaired
-from handler.wake import names, ours, woken
+from handler.wake import OF_ATTRIBUTES, names, ours, woken
 
 SECONDS: Final = 120.0
 """The most for a look, and for a repair: the next sweep goes on with what is left."""
@@ -44,9 +44,6 @@ TELLING_SECONDS: Final = 30.0
 
 APART: Final = 10
 """Resources that an event may wake without their standing in line: more would take the rate of a whole place."""
-
-OF_ATTRIBUTES: Final = "ModifyVpcAttribute"
-"""The event that tells of the DNS attributes of a VPC."""
 
 REPAIRABLE: Final = {Kind.DRIFT, Kind.BLACKHOLE}
 

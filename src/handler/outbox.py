@@ -14,6 +14,7 @@ from handler.errors import NetworkFailure, PeeringError
 from handler.registry import Entry, Key
 from handler.telemetry import logger
 from handler.upkeep import Finding
+from handler.wake import OF_ATTRIBUTES
 
 BATCH: Final = 10
 """Messages that SQS takes at once."""
@@ -47,6 +48,8 @@ class Outbox:
         self, entries: Iterable[Entry], reason: str, now: float, deadline: Deadline, *, apart: bool = False
     ) -> int:
         """Put a message for each resource into the queue, and return how many; the same within seconds counts once.
+
+        Only what asks for the attributes of VPCs too is not the same: every other look leaves them out.
 
         They stand in few lines for each account and Region, so that few workers at a time read there; `apart`, each
         waits for no other.
@@ -104,7 +107,7 @@ def _message(entry: Entry, reason: str, now: float, number: str, *, apart: bool)
         "Id": number,
         "MessageBody": json.dumps({"StackId": entry.key[0], "LogicalResourceId": entry.key[1], "Reason": reason}),
         "MessageGroupId": digest if apart else line,
-        "MessageDeduplicationId": sha256(f"{name} {bucket}".encode()).hexdigest(),
+        "MessageDeduplicationId": sha256(f"{name} {bucket} {reason == OF_ATTRIBUTES}".encode()).hexdigest(),
     }
 
 

@@ -658,6 +658,18 @@ def test_an_event_wakes_whom_it_concerns(
     assert key(stack) == (json.loads(message["body"])["StackId"], json.loads(message["body"])["LogicalResourceId"])
 
 
+def test_an_event_of_attributes_is_not_lost_among_others(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """No other look reads them: of a burst, one message has to ask for that."""
+    maintenance, deadline = world.maintenance(), Deadline(world.time.clock, 800)
+
+    for name in ("CreateSubnet", "ModifyVpcAttribute", "CreateRouteTable", "ModifyVpcAttribute"):
+        maintenance.wake(cloudtrail(name, pair[0], {"vpcId": pair[0].id}), deadline)
+
+    bodies = [json.loads(message["body"]) for message in messages(world)]
+    assert {stack.name} == {body["StackId"].split("/")[1] for body in bodies}
+    assert ["CreateSubnet", "ModifyVpcAttribute"] == [body["Reason"] for body in bodies]
+
+
 def test_a_tag_on_an_unknown_table_wakes_who_selects_by_tags(world: World, pair: tuple[Vpc, Vpc]) -> None:
     """A table that a selector may choose now is in nobody's record yet."""
     stack = world.stack()
