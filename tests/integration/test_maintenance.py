@@ -683,6 +683,15 @@ def test_a_tag_on_an_unknown_table_wakes_who_selects_by_tags(world: World, pair:
     assert 0 == maintenance.wake(cloudtrail("CreateTags", replace(pair[1], region="eu-north-1"), unknown), deadline)
 
 
+def test_another_main_table_wakes_who_selects_the_main_one(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """EC2 names only the association and the new table, which is in nobody's record yet."""
+    world.stack().create(world.properties(*pair, PeerRoutes={"MainRouteTable": "true"}))
+    change = {"associationId": "rtbassoc-1", "routeTableId": "rtb-1"}
+    event = cloudtrail("ReplaceRouteTableAssociation", pair[1], change)
+
+    assert 1 == world.maintenance().wake(event, Deadline(world.time.clock, 800))
+
+
 @pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
 def test_what_we_do_does_not_wake_us(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
     """Each change that a repair makes comes back as an event: not one of them may lead to another look.
