@@ -22,6 +22,7 @@ from handler.errors import (
     NotFound,
     PeeringError,
     ResourceConflict,
+    RoleUnreachable,
     ServiceLimitExceeded,
     Throttling,
 )
@@ -172,7 +173,7 @@ def _explain_denial(code: str, message: str, permission: str, place: Place) -> P
     who, because = user[1] if user else "the function's role", f", {why[1]}" if why else ""
     refused = code.lower() == "unauthorizedoperation" or "not authorized" in message
     if permission.endswith(":AssumeRole") and (refused or code == "AccessDenied"):
-        return AccessDenied(
+        return RoleUnreachable(
             f"{place.prefix}RoleArn {place.role_arn} cannot be assumed by {who}{because}.",
             f"Check that it exists and trusts the function's role, {place.prefix}ExternalId and OrganizationId.",
         )

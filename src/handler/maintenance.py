@@ -45,7 +45,8 @@ TELLING_SECONDS: Final = 30.0
 APART: Final = 10
 """Resources that an event may wake without their standing in line: more would take the rate of a whole place."""
 
-REPAIRABLE: Final = {Kind.DRIFT, Kind.BLACKHOLE}
+OF_ROUTES: Final = {Kind.DRIFT, Kind.BLACKHOLE}
+REPAIRABLE: Final = {*OF_ROUTES, Kind.SETTINGS}
 
 
 @dataclass(frozen=True)
@@ -255,7 +256,7 @@ def counted(found: Collection[Finding]) -> dict[str, int]:
     return {
         "Checked": 1,
         "DriftedResources": bool(found),
-        "RoutesRepaired": sum(finding.done and finding.kind in REPAIRABLE and bool(finding.side) for finding in found),
+        "RoutesRepaired": sum(finding.done and finding.kind in OF_ROUTES for finding in found),
         "Blackholes": of[Kind.BLACKHOLE],
         "Conflicts": of[Kind.CONFLICT],
         "UnreachableRoles": of[Kind.ROLE],

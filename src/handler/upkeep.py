@@ -22,7 +22,7 @@ from handler.changes import (
     TagConnection,
     UntagConnection,
 )
-from handler.errors import AccessDenied, NotFound, NotStabilized, PeeringError, ResourceConflict
+from handler.errors import NotFound, NotStabilized, PeeringError, ResourceConflict, RoleUnreachable
 from handler.model import Connection, Desired, Observed, RouteKey
 from handler.ownership import not_ours
 from handler.plan import Plan
@@ -38,9 +38,10 @@ CONTENDED: Final = "It was put right at the last look and taken again: leave it 
 
 
 class Kind(StrEnum):
-    """What a finding is about."""
+    """What a finding is about: `DRIFT` is of a route, `SETTINGS` of the connection."""
 
     DRIFT = "drift"
+    SETTINGS = "settings"
     BLACKHOLE = "blackhole"
     CONFLICT = "conflict"
     ROLE = "role"
@@ -130,7 +131,7 @@ def _contended(observed: Observed, change: Change, known: Collection[str]) -> Fi
 
 
 def _of_change(observed: Observed, change: Change) -> Finding:
-    side, text = "", str(change)
+    kind, side, text = Kind.DRIFT, "", str(change)
     match change:
         case CreateRoute(route):
             side, text = route.side, f"{route.table_id} lacks the route to {route.destination}."
@@ -142,14 +143,15 @@ def _of_change(observed: Observed, change: Change) -> Finding:
             side, text = route.side, f"{route.table_id} still routes {route.destination}, which is not asked for."
         case ModifyOptions(side, options):
             settings = (f"{option} is {'off' if on else 'on'}" for option, on in options.items())
-            text = f"{', '.join(settings)}."
+            kind, text = Kind.SETTINGS, f"{', '.join(settings)}."
         case TagConnection(side, tags):
-            text = f"The connection lacks {_count(tags, 'tag')}: {', '.join(sorted(tags))}."
+            kind, text = Kind.SETTINGS, f"The connection lacks {_count(tags, 'tag')}: {', '.join(sorted(tags))}."
         case UntagConnection(side, tags):
+            kind = Kind.SETTINGS
             text = f"The connection has {_count(tags, 'tag')} that the stack gives no more: {', '.join(sorted(tags))}."
         case AcceptConnection(side):
-            text = "The connection waits to be accepted."
-    return Finding(Kind.DRIFT, side, text)
+            kind, text = Kind.SETTINGS, "The connection waits to be accepted."
+    return Finding(kind, side, text)
 
 
 def _count(things: object, name: str) -> str:
@@ -159,7 +161,7 @@ def _count(things: object, name: str) -> str:
 
 def of_failure(failure: PeeringError) -> Finding:
     """Return the finding that a refusal, or a failed run, is."""
-    if isinstance(failure, AccessDenied):
+    if isinstance(failure, RoleUnreachable):
         kind = Kind.ROLE
     else:
         kind = Kind.CONFLICT if isinstance(failure, ResourceConflict) else Kind.FAILURE

@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingErro
 from handler.calls import MARK
 from handler.clock import Deadline
 from handler.errors import InternalFailure, NotStabilized
-from handler.maintenance import APART, Maintenance
+from handler.maintenance import APART, Maintenance, counted
 from handler.model import Mode
 from handler.registry import MemoryStore, Registry, Revision
 from handler.request import Request
@@ -140,6 +140,28 @@ def test_options_and_tags_come_back(world: World, pair: tuple[Vpc, Vpc]) -> None
     assert [] == kept(stack)
 
 
+def test_only_routes_count_as_routes(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """A tag that was put back is no route that was repaired."""
+    delete_route(world, pair[0], 0, "10.8.0.0/16")
+    world.ec2(pair[0]).delete_tags(Resources=[stack.physical_id], Tags=[{"Key": "Team"}])
+
+    found = kept(stack) or []
+
+    assert [True, True] == [finding.done for finding in found]
+    assert (1, 1, 0) == tuple(counted(found)[name] for name in ("DriftedResources", "RoutesRepaired", "Unrepaired"))
+
+
+@pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+def test_a_permission_that_is_missing_is_no_unreachable_role(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """The role was assumed; what it lacks is told all the same."""
+    delete_route(world, pair[0], 0, "10.8.0.0/16")
+    world.aws.faults.append(Fault("CreateRoute", code="UnauthorizedOperation", status=403))
+
+    counts = counted(kept(stack) or [])
+
+    assert (0, 2) == (counts["UnreachableRoles"], counts["Unrepaired"])
+
+
 def test_a_request_accepted_by_the_other_party_is_finished(world: World, pair: tuple[Vpc, Vpc]) -> None:
     """`AutoAccept: false`: options, tags and routes follow the acceptance without a deployment; before, all is well."""
     stack = world.stack()
@@ -246,6 +268,7 @@ def test_a_role_that_is_gone(world: World, pair: tuple[Vpc, Vpc], stack: Stack) 
 
     assert (Kind.ROLE, False) == (found.kind, found.done)
     assert world.roles[pair[1].account] in found.text
+    assert 1 == counted([found])["UnreachableRoles"]
     assert [] == writes(calls)
 
 

@@ -18,7 +18,15 @@ from handler.changes import (
     TagConnection,
     UntagConnection,
 )
-from handler.errors import AccessDenied, InvalidRequest, NotFound, NotStabilized, PeeringError, ResourceConflict
+from handler.errors import (
+    AccessDenied,
+    InvalidRequest,
+    NotFound,
+    NotStabilized,
+    PeeringError,
+    ResourceConflict,
+    RoleUnreachable,
+)
 from handler.model import Option, Route, Side, Status
 from handler.plan import Plan
 from handler.preflight import dns_off
@@ -77,20 +85,20 @@ def test_permitted(plan: Plan, expected: tuple[Change, ...]) -> None:
         (
             ModifyOptions(Side.ACCEPTER, {Option.DNS: True, Option.MULTIPATH: False}),
             Finding(
-                Kind.DRIFT,
+                Kind.SETTINGS,
                 Side.ACCEPTER,
                 "AllowDnsResolutionFromRemoteVpc is off, AllowMultipathResilience is on.",
             ),
         ),
         (
             TagConnection(Side.REQUESTER, {"Team": "net", "Env": "test"}),
-            Finding(Kind.DRIFT, Side.REQUESTER, "The connection lacks 2 tags: Env, Team."),
+            Finding(Kind.SETTINGS, Side.REQUESTER, "The connection lacks 2 tags: Env, Team."),
         ),
         (
             UntagConnection(Side.REQUESTER, {"Team": "net"}),
-            Finding(Kind.DRIFT, Side.REQUESTER, "The connection has 1 tag that the stack gives no more: Team."),
+            Finding(Kind.SETTINGS, Side.REQUESTER, "The connection has 1 tag that the stack gives no more: Team."),
         ),
-        (AcceptConnection(), Finding(Kind.DRIFT, Side.ACCEPTER, "The connection waits to be accepted.")),
+        (AcceptConnection(), Finding(Kind.SETTINGS, Side.ACCEPTER, "The connection waits to be accepted.")),
     ],
 )
 def test_what_is_said_of_a_change(change: Change, expected: Finding) -> None:
@@ -176,10 +184,15 @@ def test_what_is_said_of_somebody_elses_connection_that_ended() -> None:
 
 @pytest.mark.parametrize(
     ("failure", "kind"),
-    [(AccessDenied("a.", "b."), Kind.ROLE), (CONFLICT, Kind.CONFLICT), (InvalidRequest("a.", "b."), Kind.FAILURE)],
+    [
+        (RoleUnreachable("a.", "b."), Kind.ROLE),
+        (AccessDenied("a.", "b."), Kind.FAILURE),
+        (CONFLICT, Kind.CONFLICT),
+        (InvalidRequest("a.", "b."), Kind.FAILURE),
+    ],
 )
 def test_what_is_said_of_a_failure(failure: PeeringError, kind: Kind) -> None:
-    """With its remedy: whoever reads it is to do something."""
+    """With its remedy: whoever reads it is to do something. A role that lacks a permission was reached."""
     assert Finding(kind, "", f"{failure.cause} {failure.remedy}") == of_failure(failure)
 
 
