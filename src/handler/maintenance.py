@@ -33,7 +33,7 @@ from handler.progress import Progress
 from handler.reconcile import Outcome
 from handler.registry import Key, Registry, Tenure
 from handler.telemetry import begin, logger, measure_upkeep
-from handler.upkeep import Finding, Kind, digests, findings, of_failure, repaired
+from handler.upkeep import Finding, Kind, digests, findings, of_attributes, of_failure, repaired
 from handler.wake import OF_ATTRIBUTES, names, ours, woken
 
 SECONDS: Final = 120.0
@@ -136,7 +136,7 @@ class Maintenance:
 
         Without a mode, that of the resource counts, or else that of the installation. Whoever asks for a report is
         told by the answer, and nothing is written down: what is found stays for the next sweep to tell. The DNS
-        `attributes` of the VPCs are looked at where they may have changed.
+        `attributes` of the VPCs are looked at where they may have changed, and for as long as one is found off.
 
         Raises:
             PeeringError: the registry cannot be used.
@@ -151,6 +151,7 @@ class Maintenance:
         if asked is Mode.OFF:
             return None
         before = tenure.findings
+        attributes = attributes or of_attributes(before)
         run = Run(_part(deadline), _progress(tenure), tenure, upkeep=True, reads=reads, attributes=attributes)
         found, observed = self._looked(tenure, run)
         kinds = {finding.kind for finding in found}

@@ -26,7 +26,7 @@ from handler.errors import NotFound, NotStabilized, PeeringError, ResourceConfli
 from handler.model import Connection, Desired, Observed, RouteKey
 from handler.ownership import not_ours
 from handler.plan import Plan
-from handler.preflight import dns_off
+from handler.preflight import AttributesOff, dns_off
 
 REMEDY: Final = "Find out who ended it. To make it anew, deploy the stack with a change of this resource, a tag say."
 
@@ -46,6 +46,7 @@ class Kind(StrEnum):
     CONFLICT = "conflict"
     ROLE = "role"
     CONNECTION = "connection"
+    ATTRIBUTES = "attributes"
     FAILURE = "failure"
 
 
@@ -64,7 +65,17 @@ class Finding:
 
 def digests(found: Iterable[Finding]) -> tuple[str, ...]:
     """Return what the findings, repaired or not, are known by later: an item of the registry has to hold thousands."""
-    return tuple(sha256(str(finding).encode()).hexdigest()[:16] for finding in found)
+    return tuple(_digest(finding) for finding in found)
+
+
+def _digest(finding: Finding) -> str:
+    digest = sha256(str(finding).encode()).hexdigest()[:16]
+    return f"{Kind.ATTRIBUTES} {digest}" if finding.kind is Kind.ATTRIBUTES else digest
+
+
+def of_attributes(known: Iterable[str]) -> bool:
+    """Tell whether attributes of VPCs were off at the last look: the next one has to read them too."""
+    return any(digest.startswith(Kind.ATTRIBUTES) for digest in known)
 
 
 def permitted(plan: Plan, observed: Observed, known: Collection[str] = ()) -> Plan:
@@ -163,6 +174,8 @@ def of_failure(failure: PeeringError) -> Finding:
     """Return the finding that a refusal, or a failed run, is."""
     if isinstance(failure, RoleUnreachable):
         kind = Kind.ROLE
+    elif isinstance(failure, AttributesOff):
+        kind = Kind.ATTRIBUTES
     else:
         kind = Kind.CONFLICT if isinstance(failure, ResourceConflict) else Kind.FAILURE
     remedy = "The next sweep goes on." if isinstance(failure, NotStabilized) else failure.remedy

@@ -204,23 +204,35 @@ def test_a_connection_deleted_by_hand_is_not_made_anew(
 
 
 def test_dns_switched_off_in_a_vpc(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
-    """EC2's event has the attributes read, and so has whoever asks; a sweep leaves out these calls, two a VPC."""
+    """EC2's event has the attributes read, and so has whoever asks; a sweep leaves out these calls, two a VPC.
+
+    But not while one is off: else nothing would show, and no alarm come, from the next sweep on.
+    """
     asked = {"AllowDnsResolutionFromRemoteVpc": "true"}
     stack.update(world.properties(*pair, **asked))
-    world.ec2(pair[1]).modify_vpc_attribute(VpcId=pair[1].id, EnableDnsHostnames={"Value": False})
     detail = {"eventName": "ModifyVpcAttribute", "requestParameters": {"vpcId": pair[1].id}}
     maintenance, topic = world.maintenance(), subscribe(world)
-    counts = []
+    wake = partial(maintenance.wake, {"detail": detail})
+    looks: list[int] = []
 
-    for look in (partial(maintenance.wake, {"detail": detail}), maintenance.sweep):
+    def switch(*, on: bool) -> None:
+        world.ec2(pair[1]).modify_vpc_attribute(VpcId=pair[1].id, EnableDnsHostnames={"Value": on})
+
+    def look(start: Callable[[Deadline], int]) -> list[Finding]:
         world.time.sleep(600)
-        look(Deadline(world.time.clock, 800))
+        start(Deadline(world.time.clock, 800))
         with world.counted() as calls:
             maintenance.work({"Records": messages(world)}, None, Deadline(world.time.clock, 800))
-        counts.append(len(operations(calls, "DescribeVpcAttribute")))
-    (found,) = maintenance.keep(key(stack), Mode.REPORT, Deadline(world.time.clock, 800), attributes=True) or []
+        looks.append(len(operations(calls, "DescribeVpcAttribute")))
+        return maintenance.keep(key(stack), Mode.REPORT, Deadline(world.time.clock, 800), attributes=True) or []
 
-    assert [4, 0] == counts
+    switch(on=False)
+    ((found,), *others) = [look(start) for start in (maintenance.sweep, wake, maintenance.sweep, maintenance.sweep)]
+    switch(on=True)
+    well = [look(maintenance.sweep) for _ in range(2)]
+
+    assert [0, 4, 4, 4, 4, 0] == looks
+    assert ([[found]] * 3, [[], []]) == (others, well)
     assert f"PeerVpcId {pair[1].id} has enableDnsHostnames off" in found.text
     (told,) = published(world, topic)
     assert f"- Accepter's side: {found.text} Not repaired." in told

@@ -31,7 +31,7 @@ from handler.model import Option, Route, Side, Status
 from handler.plan import Plan
 from handler.preflight import dns_off
 from handler.routes import conflict
-from handler.upkeep import Finding, Kind, digests, findings, of_failure, permitted, repaired
+from handler.upkeep import Finding, Kind, digests, findings, of_attributes, of_failure, permitted, repaired
 from tests.unit.given import PCX, connection, desired, key, observed, peer_key, table, to
 
 ROUTE = CreateRoute(key())
@@ -154,9 +154,11 @@ def test_what_is_said_of_attributes_that_are_off() -> None:
 
     (found,) = findings(asked, world, quiet)
 
-    assert (Kind.FAILURE, Side.ACCEPTER, False) == (found.kind, found.side, found.done)
+    assert (Kind.ATTRIBUTES, Side.ACCEPTER, False) == (found.kind, found.side, found.done)
     assert "PeerVpcId vpc-spoke has enableDnsHostnames off" in found.text
     assert [found] == [*findings(asked, world, refused)]
+    assert of_attributes(digests([of_failure(CONFLICT), found]))
+    assert not of_attributes(digests([of_failure(CONFLICT)]))
 
 
 def test_what_is_said_of_a_connection_without_our_tags() -> None:
