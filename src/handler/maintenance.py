@@ -155,26 +155,27 @@ class Maintenance:
         run = Run(_part(deadline), _progress(tenure), tenure, upkeep=True, reads=reads, attributes=attributes)
         found, observed = self._looked(tenure, run)
         kinds = {finding.kind for finding in found}
-        if asked is Mode.REPAIR and kinds & REPAIRABLE and Kind.CONNECTION not in kinds:
+        if observed and asked is Mode.REPAIR and kinds & REPAIRABLE and Kind.CONNECTION not in kinds:
             return self._repair(run, found, observed, deadline)
         if found and not self._rests_still(tenure, deadline):
             return None
         _log(found)
         if mode is not Mode.REPORT:
-            tenure.note(digests(found), deadline)
+            # What was found before may still be so where nothing could be seen.
+            tenure.note(digests(found) if observed else _joined(before, digests(found)), deadline)
             self._tell(tenure, found, before, deadline)
         return found
 
     def _tell(self, tenure: Tenure, found: list[Finding], before: tuple[str, ...], deadline: Deadline) -> None:
-        """Tell people what was found, unless it is what they were told before."""
-        if found and digests(found) != before:
-            self.outbox.tell(tenure.key, found, deadline)
+        """Tell people what was found, without what they were told before."""
+        if new := [finding for finding, digest in zip(found, digests(found), strict=True) if digest not in before]:
+            self.outbox.tell(tenure.key, new, deadline)
 
-    def _looked(self, tenure: Tenure, run: Run) -> tuple[list[Finding], Observed]:
+    def _looked(self, tenure: Tenure, run: Run) -> tuple[list[Finding], Observed | None]:
         try:
             desired, outcome = self.lifecycle.upkeep(tenure.claim.request, run, repair=False)
         except PeeringError as failure:
-            return [of_failure(failure)], Observed(None, None)
+            return [of_failure(failure)], None
         return [*findings(desired, outcome.observed, outcome.plan, tenure.findings)], outcome.observed
 
     def _rests_still(self, tenure: Tenure, deadline: Deadline) -> bool:
@@ -198,16 +199,19 @@ class Maintenance:
         progress = _progress(tenure)
         run = replace(look, deadline=part, progress=progress, reads=None)
         found: list[Finding] = []
+        noted = before
         try:
             desired, outcome = self.lifecycle.upkeep(tenure.claim.request, run, repair=True)
             found = _done(desired, outcome, progress.changes, before)
+            noted = digests(found)
         except (Superseded, LeaseLost):
             return None
         except PeeringError as failure:
             found = [*repaired(seen, progress.changes, observed), of_failure(failure)]
+            noted = digests(found)
         finally:
             _log(found)
-            tenure.leave(digests(found), deadline)
+            tenure.leave(noted, deadline)
         self._tell(tenure, found, before, deadline)
         return found
 
@@ -230,6 +234,10 @@ class _Batch(BatchProcessor):
 def _done(desired: Desired, outcome: Outcome, changes: list[Change], known: tuple[str, ...]) -> list[Finding]:
     found = [*findings(desired, outcome.observed, outcome.plan, known)]
     return repaired(found, changes, outcome.observed)
+
+
+def _joined(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*before, *now)))
 
 
 def _progress(tenure: Tenure) -> Progress:

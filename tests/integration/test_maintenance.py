@@ -766,12 +766,38 @@ def test_people_are_told_once(world: World, pair: tuple[Vpc, Vpc], stack: Stack)
         kept(stack, maintenance=maintenance)
         told += published(world, topic)
 
-    first, second = told
+    (first,) = told
     table, peer_table = pair[0].route_table_ids[0], pair[1].route_table_ids[1]
     assert f"- Accepter's side: {peer_table} lacks the route to 10.0.0.0/16. Repaired." in first
     assert f"{table} routes 10.8.0.0/16 to {internet} already." in first
-    assert "Repaired." not in second
-    assert f"{table} routes 10.8.0.0/16 to {internet} already." in second
+
+
+@pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+def test_what_another_finding_does_is_nothing_new(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """A second finding, and a look that failed as a whole, come by themselves: the first one is not told again."""
+    maintenance, topic = world.maintenance(), subscribe(world)
+    told: list[str] = []
+    internet = internet_gateway(world, pair[0])
+
+    def conflict(table: int) -> None:
+        delete_route(world, pair[0], table, "10.8.0.0/16")
+        table_id = pair[0].route_table_ids[table]
+        world.ec2(pair[0]).create_route(RouteTableId=table_id, DestinationCidrBlock="10.8.0.0/16", GatewayId=internet)
+
+    def unreachable() -> None:
+        world.aws.faults.append(Fault("AssumeRole", code="AccessDenied", status=403))
+
+    for happens in (partial(conflict, 0), unreachable, lambda: None, partial(conflict, 1), lambda: None):
+        happens()
+        kept(stack, maintenance=maintenance)
+        told += published(world, topic)
+
+    first, second, third = [message.splitlines()[1:] for message in told]
+    tables = pair[0].route_table_ids
+    assert [1, 1, 1] == [len(first), len(second), len(third)]
+    assert f"{tables[0]} routes" in first[0]
+    assert "cannot be assumed" in second[0]
+    assert f"{tables[1]} routes" in third[0]
 
 
 def subscribe(world: World) -> str:
