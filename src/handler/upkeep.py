@@ -36,6 +36,8 @@ REMEDY_OF_FOREIGN: Final = "Ask its requester for a new one, and deploy the stac
 
 CONTENDED: Final = "It was put right at the last look and taken again: leave it to one of the two who ask for it."
 
+UNDONE: Final = "It was put right at the last look too: find out who undoes it."
+
 
 class Kind(StrEnum):
     """What a finding is about: `DRIFT` is of a route, `SETTINGS` of the connection."""
@@ -100,13 +102,18 @@ def findings(desired: Desired, observed: Observed, plan: Plan, known: Collection
     """Yield what a plan, as it was before `permitted`, shows.
 
     `known` are the `digests` of the last look: a route that was taken from another target then, and leads there again,
-    has two owners. It is told, rather than taken for ever.
+    has two owners. It is told, rather than taken for ever. Whatever else was put right then and is not so again has
+    somebody who undoes it: that is told beside, and it is put right again.
     """
     if lost := [*_lost(desired, observed, plan)]:
         yield from lost
         return
+    known = frozenset(known)
     for change in plan.changes:
-        yield _contended(observed, change, known) or _of_change(observed, change)
+        found = _contended(observed, change, known) or _of_change(observed, change)
+        yield found
+        if found.kind in {Kind.DRIFT, Kind.SETTINGS} and _digest(replace(found, done=True)) in known:
+            yield replace(found, kind=Kind.CONFLICT, text=f"{found.text} {UNDONE}")
     yield from dict.fromkeys(map(of_failure, (*plan.refusals, *dns_off(desired, observed))))
 
 

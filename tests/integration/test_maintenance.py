@@ -587,6 +587,19 @@ def test_two_owners_of_a_route_do_not_fight_for_ever(world: World, pair: tuple[V
     assert internet == world.routes(pair[0])[table]["10.8.0.0/16"]
 
 
+def test_somebody_who_deletes_a_route_again_and_again(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """The stack asks for it, so it comes back each time; but people are told, and the alarm has something to count."""
+    topic, told, unrepaired = subscribe(world), [], []
+    for _ in range(4):
+        delete_route(world, pair[0], 0, "10.8.0.0/16")
+        unrepaired.append(counted(kept(stack) or [])["Unrepaired"])
+        assert stack.physical_id == world.routes(pair[0])[pair[0].route_table_ids[0]]["10.8.0.0/16"]
+        told.append(len(published(world, topic)))
+
+    assert ([0, 1, 1, 1], [1, 1, 0, 0]) == (unrepaired, told)
+    assert [] == kept(stack)
+
+
 def test_a_route_that_was_taken_over_is_given_back_though_it_was_gone_meanwhile(
     world: World, pair: tuple[Vpc, Vpc]
 ) -> None:

@@ -216,6 +216,24 @@ def test_side_of_a_failure() -> None:
     assert "" == of_failure(explain(error, "put_item", Place("", "", "us-east-1"))).side
 
 
+@pytest.mark.parametrize("change", [ROUTE, DeleteRoute(key()), TagConnection(Side.REQUESTER, {"Team": "net"})])
+def test_what_is_undone_again_and_again(change: Change) -> None:
+    """It is put right each time, since the stack asks for it; and people are told, until it stays."""
+    world = observed(connection())
+    asked = replace(desired(), connection_id=PCX)
+    plan = Plan((change,), connection=connection())
+    first = [*findings(asked, world, plan)]
+    done = repaired(first, [change], world)
+
+    again = repaired([*findings(asked, world, plan, digests(done))], [change], world)
+
+    text = f"{first[0].text} It was put right at the last look too: find out who undoes it."
+    assert [*done, Finding(Kind.CONFLICT, Side.REQUESTER, text)] == again
+    assert again == repaired([*findings(asked, world, plan, digests(again))], [change], world)
+    assert first == [*findings(asked, world, plan, digests(first))]
+    assert (change,) == permitted(plan, world, digests(again)).changes
+
+
 def test_route_that_two_ask_for() -> None:
     """What was put right at the last look and taken again is told, until it stays; it is not taken for ever."""
     world = observed(connection(), gone=frozenset({"pcx-dead"}))
