@@ -42,7 +42,7 @@ WHY: Final = {
     "FindMaintained": "A sweep lists the resources; an event finds those that it is about.",
     "RememberExternalIds": "The external id of a role, for maintenance: CloudFormation sends none then.",
     "Enqueue": "One message a resource that is to be looked at.",
-    "TakeMessages": "Lambda takes them for the function.",
+    "TakeMessages": "Lambda takes them for the function, which has one that failed come again soon.",
     "TellFindings": "What maintenance has found, if there is a topic.",
     "StartSweep": "EventBridge Scheduler invokes the function, and nothing else.",
     "Forward": "Changes of EC2 go to the function's event bus, and nowhere else.",

@@ -22,14 +22,18 @@ from handler.errors import (
     NotFound,
     PeeringError,
     ResourceConflict,
+    RoleUnreachable,
     ServiceLimitExceeded,
     Throttling,
 )
 from handler.parallel import WORKERS
 from handler.telemetry import logger
 
-MARK: Final = f"custom-vpc-peering/({os.environ.get('MANAGED_BY', 'vpc-peering')})"
-"""What CloudTrail tells our calls from those of others by, in the user agent."""
+MARK: Final = f"custom-vpc-peering/({os.environ.get('EVENT_BUS_ARN', '')})"
+"""What CloudTrail tells our calls from those of others by, in the user agent: the event bus of the installation.
+
+Its name alone would not do: other accounts and Regions may have installations of the same name.
+"""
 
 CONFIG: Final = Config(
     retries={"total_max_attempts": 1, "mode": "standard"},
@@ -172,7 +176,7 @@ def _explain_denial(code: str, message: str, permission: str, place: Place) -> P
     who, because = user[1] if user else "the function's role", f", {why[1]}" if why else ""
     refused = code.lower() == "unauthorizedoperation" or "not authorized" in message
     if permission.endswith(":AssumeRole") and (refused or code == "AccessDenied"):
-        return AccessDenied(
+        return RoleUnreachable(
             f"{place.prefix}RoleArn {place.role_arn} cannot be assumed by {who}{because}.",
             f"Check that it exists and trusts the function's role, {place.prefix}ExternalId and OrganizationId.",
         )

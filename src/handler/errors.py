@@ -80,6 +80,10 @@ class AccessDenied(PeeringError):
     code = "AccessDenied"
 
 
+class RoleUnreachable(AccessDenied):
+    """A role cannot be assumed: nothing is known of its side."""
+
+
 class NotFound(PeeringError):
     """What a property names is not there."""
 

@@ -142,8 +142,8 @@ class Item(_Stored):
     def names(self) -> list[str]:
         """What may change the resource when it changes: its connections, VPCs and tables.
 
-        A table or a subnet that a selector may choose by its tags has a name that nobody knows before: then the place
-        of its side stands for all that lie there.
+        A table or a subnet that a selector may choose by its tags, or as the main one, has a name that nobody knows
+        before: then the place of its side stands for all that lie there.
         """
         tables = (place.split(" ")[1] for places in self.routes.values() for place in places)
         vpcs = (vpc_id for connection_id in self.living for vpc_id in self.vpc_ids.get(connection_id, ()))
@@ -151,7 +151,7 @@ class Item(_Stored):
         open_places = (
             place
             for place, rule in zip(self.places, rules, strict=False)
-            if rule.keys() & {"SubnetIds", "SubnetTags", "RouteTableTags"}
+            if rule.keys() & {"MainRouteTable", "SubnetIds", "SubnetTags", "RouteTableTags"}
         )
         return sorted({*self.living, *vpcs, *tables, *open_places} - {""})
 

@@ -11,7 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    ExceptionInfo,
+    FailureResponse,
+    process_partial_response,
+)
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from handler.calls import MARK
@@ -27,8 +33,8 @@ from handler.progress import Progress
 from handler.reconcile import Outcome
 from handler.registry import Key, Registry, Tenure
 from handler.telemetry import begin, logger, measure_upkeep
-from handler.upkeep import Finding, Kind, digests, findings, of_failure, repaired
-from handler.wake import names, ours, woken
+from handler.upkeep import Finding, Kind, digests, findings, of_attributes, of_failure, repaired
+from handler.wake import OF_ATTRIBUTES, names, ours, woken
 
 SECONDS: Final = 120.0
 """The most for a look, and for a repair: the next sweep goes on with what is left."""
@@ -39,10 +45,8 @@ TELLING_SECONDS: Final = 30.0
 APART: Final = 10
 """Resources that an event may wake without their standing in line: more would take the rate of a whole place."""
 
-OF_ATTRIBUTES: Final = "ModifyVpcAttribute"
-"""The event that tells of the DNS attributes of a VPC."""
-
-REPAIRABLE: Final = {Kind.DRIFT, Kind.BLACKHOLE}
+OF_ROUTES: Final = {Kind.DRIFT, Kind.BLACKHOLE}
+REPAIRABLE: Final = {*OF_ROUTES, Kind.SETTINGS}
 
 
 @dataclass(frozen=True)
@@ -84,8 +88,8 @@ class Maintenance:
     def work(self, event: Mapping[str, Any], context: Any, deadline: Deadline) -> dict[str, Any]:  # noqa: ANN401
         """Look at the resources of some messages together; what fails unforeseen is left in the queue.
 
-        The order of messages means nothing: one that fails holds back no other. A resource of which the registry
-        cannot tell is a finding too, since the next sweep asks again.
+        The order of messages means nothing, but what is taken and not done holds back its line: so it comes again
+        within a minute. A resource of which the registry cannot tell is a finding, since the next sweep asks again.
 
         Raises:
             BatchProcessingError: none could be served.
@@ -97,16 +101,16 @@ class Maintenance:
 
         def look(record: SQSRecord) -> None:
             key, attributes = _key(record.json_body), record.json_body.get("Reason") == OF_ATTRIBUTES
+            begin((), stack_id=key[0], logical_id=key[1])
             try:
                 found = self.keep(key, None, deadline, reads, attributes=attributes)
             except PeeringError as failure:
-                begin((), stack_id=key[0], logical_id=key[1])
                 found = [of_failure(failure)]
                 _log(found)
             counts.update(counted(found) if found is not None else {})
 
-        processor = BatchProcessor(EventType.SQS)
-        answer = process_partial_response(dict(event), look, processor, context)
+        batch = _Batch(self.outbox, deadline)
+        answer = process_partial_response(dict(event), look, batch, context)
         measure_upkeep(counts)
         return dict(answer)
 
@@ -132,7 +136,7 @@ class Maintenance:
 
         Without a mode, that of the resource counts, or else that of the installation. Whoever asks for a report is
         told by the answer, and nothing is written down: what is found stays for the next sweep to tell. The DNS
-        `attributes` of the VPCs are looked at where they may have changed.
+        `attributes` of the VPCs are looked at where they may have changed, and for as long as one is found off.
 
         Raises:
             PeeringError: the registry cannot be used.
@@ -147,28 +151,31 @@ class Maintenance:
         if asked is Mode.OFF:
             return None
         before = tenure.findings
+        attributes = attributes or of_attributes(before)
         run = Run(_part(deadline), _progress(tenure), tenure, upkeep=True, reads=reads, attributes=attributes)
         found, observed = self._looked(tenure, run)
         kinds = {finding.kind for finding in found}
-        if asked is Mode.REPAIR and kinds & REPAIRABLE and Kind.CONNECTION not in kinds:
+        if observed and asked is Mode.REPAIR and kinds & REPAIRABLE and Kind.CONNECTION not in kinds:
             return self._repair(run, found, observed, deadline)
         if found and not self._rests_still(tenure, deadline):
             return None
         _log(found)
-        if mode is not Mode.REPORT and tenure.note(digests(found), deadline):
+        # What was found before may still be so where nothing could be seen.
+        now = digests(found) if observed else _joined(before, digests(found))
+        if mode is not Mode.REPORT and tenure.note(now, deadline):
             self._tell(tenure, found, before, deadline)
         return found
 
     def _tell(self, tenure: Tenure, found: list[Finding], before: tuple[str, ...], deadline: Deadline) -> None:
-        """Tell people what was found, unless it is what they were told before."""
-        if found and digests(found) != before:
-            self.outbox.tell(tenure.key, found, deadline)
+        """Tell people what was found, without what they were told before."""
+        if new := [finding for finding, digest in zip(found, digests(found), strict=True) if digest not in before]:
+            self.outbox.tell(tenure.key, new, deadline)
 
-    def _looked(self, tenure: Tenure, run: Run) -> tuple[list[Finding], Observed]:
+    def _looked(self, tenure: Tenure, run: Run) -> tuple[list[Finding], Observed | None]:
         try:
             desired, outcome = self.lifecycle.upkeep(tenure.claim.request, run, repair=False)
         except PeeringError as failure:
-            return [of_failure(failure)], Observed(None, None)
+            return [of_failure(failure)], None
         return [*findings(desired, outcome.observed, outcome.plan, tenure.findings)], outcome.observed
 
     def _rests_still(self, tenure: Tenure, deadline: Deadline) -> bool:
@@ -192,23 +199,45 @@ class Maintenance:
         progress = _progress(tenure)
         run = replace(look, deadline=part, progress=progress, reads=None)
         found: list[Finding] = []
+        noted = before
         try:
             desired, outcome = self.lifecycle.upkeep(tenure.claim.request, run, repair=True)
             found = _done(desired, outcome, progress.changes, before)
+            noted = digests(found)
         except (Superseded, LeaseLost):
             return None
         except PeeringError as failure:
             found = [*repaired(seen, progress.changes, observed), of_failure(failure)]
+            noted = digests(found)
         finally:
             _log(found)
-            tenure.leave(digests(found), deadline)
+            tenure.leave(noted, deadline)
         self._tell(tenure, found, before, deadline)
         return found
+
+
+class _Batch(BatchProcessor):
+    """Messages of the queue, of which those that fail unforeseen come again soon."""
+
+    def __init__(self, outbox: Outbox, deadline: Deadline) -> None:
+        super().__init__(EventType.SQS)
+        self._outbox = outbox
+        self._deadline = deadline
+
+    def failure_handler(self, record: dict[str, Any], exception: ExceptionInfo) -> FailureResponse:
+        """Tell of a message that failed."""
+        logger.error("a resource could not be looked at", exc_info=exception[1])
+        self._outbox.again(record["receiptHandle"], self._deadline)
+        return super().failure_handler(record, exception)
 
 
 def _done(desired: Desired, outcome: Outcome, changes: list[Change], known: tuple[str, ...]) -> list[Finding]:
     found = [*findings(desired, outcome.observed, outcome.plan, known)]
     return repaired(found, changes, outcome.observed)
+
+
+def _joined(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*before, *now)))
 
 
 def _progress(tenure: Tenure) -> Progress:
@@ -236,7 +265,7 @@ def counted(found: Collection[Finding]) -> dict[str, int]:
     return {
         "Checked": 1,
         "DriftedResources": bool(found),
-        "RoutesRepaired": sum(finding.done and finding.kind in REPAIRABLE and bool(finding.side) for finding in found),
+        "RoutesRepaired": sum(finding.done and finding.kind in OF_ROUTES for finding in found),
         "Blackholes": of[Kind.BLACKHOLE],
         "Conflicts": of[Kind.CONFLICT],
         "UnreachableRoles": of[Kind.ROLE],

@@ -14,6 +14,7 @@ from handler.errors import NetworkFailure, PeeringError
 from handler.registry import Entry, Key
 from handler.telemetry import logger
 from handler.upkeep import Finding
+from handler.wake import OF_ATTRIBUTES
 
 BATCH: Final = 10
 """Messages that SQS takes at once."""
@@ -23,6 +24,9 @@ LINES: Final = 4
 
 BUCKET_SECONDS: Final = 10
 """The queue delays each message so long: what happens meanwhile to the same resource needs no second one."""
+
+AGAIN_SECONDS: Final = 60
+"""After so long a message that failed is tried again; meanwhile its line waits."""
 
 TOLD: Final = 100
 """Findings that a message names: SNS takes 256 KB."""
@@ -45,6 +49,8 @@ class Outbox:
     ) -> int:
         """Put a message for each resource into the queue, and return how many; the same within seconds counts once.
 
+        Only what asks for the attributes of VPCs too is not the same: every other look leaves them out.
+
         They stand in few lines for each account and Region, so that few workers at a time read there; `apart`, each
         waits for no other.
 
@@ -62,6 +68,15 @@ class Outbox:
                 raise NetworkFailure(f"SQS refused a message: {refused[0]['Code']}.", "The next sweep sends it again.")
             count += len(some)
         return count
+
+    def again(self, receipt: str, deadline: Deadline) -> None:
+        """Have a message come again soon, though it was taken; to fail in that is no failure: it comes later."""
+        client = self._session.create_client("sqs", config=CONFIG)
+        parameters = {"QueueUrl": self._queue_url, "ReceiptHandle": receipt, "VisibilityTimeout": AGAIN_SECONDS}
+        try:
+            call(client, "change_message_visibility", self._place, deadline, **parameters)
+        except PeeringError as failure:
+            logger.warning("a message comes again later than it should", reason=failure.reason)
 
     def tell(self, key: Key, found: Collection[Finding], deadline: Deadline) -> None:
         """Tell people in plain words what was found, if there is a topic; to fail in that is no failure."""
@@ -92,7 +107,7 @@ def _message(entry: Entry, reason: str, now: float, number: str, *, apart: bool)
         "Id": number,
         "MessageBody": json.dumps({"StackId": entry.key[0], "LogicalResourceId": entry.key[1], "Reason": reason}),
         "MessageGroupId": digest if apart else line,
-        "MessageDeduplicationId": sha256(f"{name} {bucket}".encode()).hexdigest(),
+        "MessageDeduplicationId": sha256(f"{name} {bucket} {reason == OF_ATTRIBUTES}".encode()).hexdigest(),
     }
 
 

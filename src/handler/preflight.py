@@ -15,6 +15,10 @@ LEAST_QUOTA: Final = 50
 """The least that AWS documents as default of both quotas: with less than that, neither has to be asked for."""
 
 
+class AttributesOff(InvalidRequest):
+    """An attribute of a VPC keeps DNS resolution over the peering from working."""
+
+
 def near_limits(observed: Observed, changes: Iterable[Change]) -> dict[Side, list[Quota]]:
     """Return which quotas the changes may exceed, so that it is worth to ask for them."""
     made = list(changes)
@@ -47,7 +51,7 @@ def dns_off(desired: Desired, observed: Observed) -> Iterator[PeeringError]:
     """Yield which attributes, as far as they were read, keep DNS resolution over the peering from working."""
     for side, view in observed.sides():
         for attribute in view.dns_off:
-            failure = InvalidRequest(
+            failure = AttributesOff(
                 f"{side.prefix}VpcId {desired.side(side).end.vpc_id} has {attribute} off, "
                 "which DNS resolution over a peering needs in both VPCs.",
                 f"Turn it on, or leave out {Option.DNS} of both sides.",

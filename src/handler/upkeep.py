@@ -22,11 +22,11 @@ from handler.changes import (
     TagConnection,
     UntagConnection,
 )
-from handler.errors import AccessDenied, NotFound, NotStabilized, PeeringError, ResourceConflict
+from handler.errors import NotFound, NotStabilized, PeeringError, ResourceConflict, RoleUnreachable
 from handler.model import Connection, Desired, Observed, RouteKey
 from handler.ownership import not_ours
 from handler.plan import Plan
-from handler.preflight import dns_off
+from handler.preflight import AttributesOff, dns_off
 
 REMEDY: Final = "Find out who ended it. To make it anew, deploy the stack with a change of this resource, a tag say."
 
@@ -36,15 +36,19 @@ REMEDY_OF_FOREIGN: Final = "Ask its requester for a new one, and deploy the stac
 
 CONTENDED: Final = "It was put right at the last look and taken again: leave it to one of the two who ask for it."
 
+UNDONE: Final = "It was put right at the last look too: find out who undoes it."
+
 
 class Kind(StrEnum):
-    """What a finding is about."""
+    """What a finding is about: `DRIFT` is of a route, `SETTINGS` of the connection."""
 
     DRIFT = "drift"
+    SETTINGS = "settings"
     BLACKHOLE = "blackhole"
     CONFLICT = "conflict"
     ROLE = "role"
     CONNECTION = "connection"
+    ATTRIBUTES = "attributes"
     FAILURE = "failure"
 
 
@@ -63,7 +67,17 @@ class Finding:
 
 def digests(found: Iterable[Finding]) -> tuple[str, ...]:
     """Return what the findings, repaired or not, are known by later: an item of the registry has to hold thousands."""
-    return tuple(sha256(str(finding).encode()).hexdigest()[:16] for finding in found)
+    return tuple(_digest(finding) for finding in found)
+
+
+def _digest(finding: Finding) -> str:
+    digest = sha256(str(finding).encode()).hexdigest()[:16]
+    return f"{Kind.ATTRIBUTES} {digest}" if finding.kind is Kind.ATTRIBUTES else digest
+
+
+def of_attributes(known: Iterable[str]) -> bool:
+    """Tell whether attributes of VPCs were off at the last look: the next one has to read them too."""
+    return any(digest.startswith(Kind.ATTRIBUTES) for digest in known)
 
 
 def permitted(plan: Plan, observed: Observed, known: Collection[str] = ()) -> Plan:
@@ -88,13 +102,18 @@ def findings(desired: Desired, observed: Observed, plan: Plan, known: Collection
     """Yield what a plan, as it was before `permitted`, shows.
 
     `known` are the `digests` of the last look: a route that was taken from another target then, and leads there again,
-    has two owners. It is told, rather than taken for ever.
+    has two owners. It is told, rather than taken for ever. Whatever else was put right then and is not so again has
+    somebody who undoes it: that is told beside, and it is put right again.
     """
     if lost := [*_lost(desired, observed, plan)]:
         yield from lost
         return
+    known = frozenset(known)
     for change in plan.changes:
-        yield _contended(observed, change, known) or _of_change(observed, change)
+        found = _contended(observed, change, known) or _of_change(observed, change)
+        yield found
+        if found.kind in {Kind.DRIFT, Kind.SETTINGS} and _digest(replace(found, done=True)) in known:
+            yield replace(found, kind=Kind.CONFLICT, text=f"{found.text} {UNDONE}")
     yield from dict.fromkeys(map(of_failure, (*plan.refusals, *dns_off(desired, observed))))
 
 
@@ -130,7 +149,7 @@ def _contended(observed: Observed, change: Change, known: Collection[str]) -> Fi
 
 
 def _of_change(observed: Observed, change: Change) -> Finding:
-    side, text = "", str(change)
+    kind, side, text = Kind.DRIFT, "", str(change)
     match change:
         case CreateRoute(route):
             side, text = route.side, f"{route.table_id} lacks the route to {route.destination}."
@@ -142,14 +161,15 @@ def _of_change(observed: Observed, change: Change) -> Finding:
             side, text = route.side, f"{route.table_id} still routes {route.destination}, which is not asked for."
         case ModifyOptions(side, options):
             settings = (f"{option} is {'off' if on else 'on'}" for option, on in options.items())
-            text = f"{', '.join(settings)}."
+            kind, text = Kind.SETTINGS, f"{', '.join(settings)}."
         case TagConnection(side, tags):
-            text = f"The connection lacks {_count(tags, 'tag')}: {', '.join(sorted(tags))}."
+            kind, text = Kind.SETTINGS, f"The connection lacks {_count(tags, 'tag')}: {', '.join(sorted(tags))}."
         case UntagConnection(side, tags):
+            kind = Kind.SETTINGS
             text = f"The connection has {_count(tags, 'tag')} that the stack gives no more: {', '.join(sorted(tags))}."
         case AcceptConnection(side):
-            text = "The connection waits to be accepted."
-    return Finding(Kind.DRIFT, side, text)
+            kind, text = Kind.SETTINGS, "The connection waits to be accepted."
+    return Finding(kind, side, text)
 
 
 def _count(things: object, name: str) -> str:
@@ -159,8 +179,10 @@ def _count(things: object, name: str) -> str:
 
 def of_failure(failure: PeeringError) -> Finding:
     """Return the finding that a refusal, or a failed run, is."""
-    if isinstance(failure, AccessDenied):
+    if isinstance(failure, RoleUnreachable):
         kind = Kind.ROLE
+    elif isinstance(failure, AttributesOff):
+        kind = Kind.ATTRIBUTES
     else:
         kind = Kind.CONFLICT if isinstance(failure, ResourceConflict) else Kind.FAILURE
     remedy = "The next sweep goes on." if isinstance(failure, NotStabilized) else failure.remedy

@@ -14,6 +14,9 @@ SELECTING: Final = frozenset(
 )
 """Events that change what a selector chooses; whatever else makes a table or a subnet names its VPC."""
 
+OF_ATTRIBUTES: Final = "ModifyVpcAttribute"
+"""The event that tells of the DNS attributes of a VPC."""
+
 
 def names(detail: Mapping[str, Any]) -> set[str]:
     """Return the ids that an event is about, and its place where a selector may choose one of them.

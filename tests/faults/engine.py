@@ -165,7 +165,8 @@ class Engine:
         stack_id = f"arn:aws:cloudformation:us-east-1:{HUB}:stack/{self.name}/5d9c2f30-0000"
         body = {"StackId": stack_id, "LogicalResourceId": "Peering", "Reason": "sweep"}
         attributes = {"MessageGroupId": "1", "MessageDeduplicationId": "1", "ApproximateReceiveCount": "1"}
-        record = {"messageId": "1", "body": json.dumps(body), "attributes": attributes, "eventSource": "aws:sqs"}
+        sent = {"messageId": "1", "receiptHandle": "1", "attributes": attributes, "eventSource": "aws:sqs"}
+        record = {**sent, "body": json.dumps(body)}
         return {"Records": [record]}
 
     def inspect(self) -> None:

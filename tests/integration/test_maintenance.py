@@ -7,13 +7,16 @@ from functools import partial
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 
+from handler.calls import MARK
 from handler.clock import Deadline
 from handler.errors import InternalFailure, NotStabilized
-from handler.maintenance import APART, Maintenance
+from handler.maintenance import APART, Maintenance, counted
 from handler.model import Mode
 from handler.registry import MemoryStore, Registry, Revision
 from handler.request import Request
+from handler.telemetry import logger
 from handler.upkeep import Finding, Kind
 from local.strict import Call, Fault
 from local.strict.connections import backend_of
@@ -138,6 +141,28 @@ def test_options_and_tags_come_back(world: World, pair: tuple[Vpc, Vpc]) -> None
     assert [] == kept(stack)
 
 
+def test_only_routes_count_as_routes(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """A tag that was put back is no route that was repaired."""
+    delete_route(world, pair[0], 0, "10.8.0.0/16")
+    world.ec2(pair[0]).delete_tags(Resources=[stack.physical_id], Tags=[{"Key": "Team"}])
+
+    found = kept(stack) or []
+
+    assert [True, True] == [finding.done for finding in found]
+    assert (1, 1, 0) == tuple(counted(found)[name] for name in ("DriftedResources", "RoutesRepaired", "Unrepaired"))
+
+
+@pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+def test_a_permission_that_is_missing_is_no_unreachable_role(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """The role was assumed; what it lacks is told all the same."""
+    delete_route(world, pair[0], 0, "10.8.0.0/16")
+    world.aws.faults.append(Fault("CreateRoute", code="UnauthorizedOperation", status=403))
+
+    counts = counted(kept(stack) or [])
+
+    assert (0, 2) == (counts["UnreachableRoles"], counts["Unrepaired"])
+
+
 def test_a_request_accepted_by_the_other_party_is_finished(world: World, pair: tuple[Vpc, Vpc]) -> None:
     """`AutoAccept: false`: options, tags and routes follow the acceptance without a deployment; before, all is well."""
     stack = world.stack()
@@ -236,23 +261,35 @@ def test_a_connection_deleted_by_hand_is_not_made_anew(
 
 
 def test_dns_switched_off_in_a_vpc(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
-    """EC2's event has the attributes read, and so has whoever asks; a sweep leaves out these calls, two a VPC."""
+    """EC2's event has the attributes read, and so has whoever asks; a sweep leaves out these calls, two a VPC.
+
+    But not while one is off: else nothing would show, and no alarm come, from the next sweep on.
+    """
     asked = {"AllowDnsResolutionFromRemoteVpc": "true"}
     stack.update(world.properties(*pair, **asked))
-    world.ec2(pair[1]).modify_vpc_attribute(VpcId=pair[1].id, EnableDnsHostnames={"Value": False})
     detail = {"eventName": "ModifyVpcAttribute", "requestParameters": {"vpcId": pair[1].id}}
     maintenance, topic = world.maintenance(), subscribe(world)
-    counts = []
+    wake = partial(maintenance.wake, {"detail": detail})
+    looks: list[int] = []
 
-    for look in (partial(maintenance.wake, {"detail": detail}), maintenance.sweep):
+    def switch(*, on: bool) -> None:
+        world.ec2(pair[1]).modify_vpc_attribute(VpcId=pair[1].id, EnableDnsHostnames={"Value": on})
+
+    def look(start: Callable[[Deadline], int]) -> list[Finding]:
         world.time.sleep(600)
-        look(Deadline(world.time.clock, 800))
+        start(Deadline(world.time.clock, 800))
         with world.counted() as calls:
             maintenance.work({"Records": messages(world)}, None, Deadline(world.time.clock, 800))
-        counts.append(len(operations(calls, "DescribeVpcAttribute")))
-    (found,) = maintenance.keep(key(stack), Mode.REPORT, Deadline(world.time.clock, 800), attributes=True) or []
+        looks.append(len(operations(calls, "DescribeVpcAttribute")))
+        return maintenance.keep(key(stack), Mode.REPORT, Deadline(world.time.clock, 800), attributes=True) or []
 
-    assert [4, 0] == counts
+    switch(on=False)
+    ((found,), *others) = [look(start) for start in (maintenance.sweep, wake, maintenance.sweep, maintenance.sweep)]
+    switch(on=True)
+    well = [look(maintenance.sweep) for _ in range(2)]
+
+    assert [0, 4, 4, 4, 4, 0] == looks
+    assert ([[found]] * 3, [[], []]) == (others, well)
     assert f"PeerVpcId {pair[1].id} has enableDnsHostnames off" in found.text
     (told,) = published(world, topic)
     assert f"- Accepter's side: {found.text} Not repaired." in told
@@ -300,6 +337,7 @@ def test_a_role_that_is_gone(world: World, pair: tuple[Vpc, Vpc], stack: Stack) 
 
     assert (Kind.ROLE, False) == (found.kind, found.done)
     assert world.roles[pair[1].account] in found.text
+    assert 1 == counted([found])["UnreachableRoles"]
     assert [] == writes(calls)
 
 
@@ -417,14 +455,14 @@ def moved(world: World, stack: Stack) -> tuple[Any, str, Revision, Deadline]:
 # The queue, the events, and who is told
 
 
-def messages(world: World) -> list[dict[str, Any]]:
-    """Take all messages off the queue, as Lambda hands them to the function."""
+def messages(world: World, *, unfinished: bool = False) -> list[dict[str, Any]]:
+    """Take all messages off the queue, as Lambda hands them to the function; or leave them there as `unfinished`."""
     sqs = client(world.aws.url, "sqs", HUB, "us-east-1")
     url = sqs.get_queue_url(QueueName="maintenance.fifo")["QueueUrl"]
     taken: list[dict[str, Any]] = []
     while some := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"]).get("Messages"):
         taken += some
-        for each in some:
+        for each in some if not unfinished else ():
             sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
     return [
         {
@@ -500,6 +538,28 @@ def test_a_message_that_fails_comes_again(
     answer = maintenance.work({"Records": taken}, None, Deadline(world.time.clock, 800))
 
     assert {"batchItemFailures": [{"itemIdentifier": taken[1]["messageId"]}]} == answer
+
+
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_what_fails_comes_again_soon(
+    world: World, stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, seconds: int
+) -> None:
+    """Until then all of its line wait; and the trace tells why."""
+    monkeypatch.setattr("handler.outbox.AGAIN_SECONDS", seconds)
+    monkeypatch.setattr(Maintenance, "keep", lambda *_, **__: 1 // 0)
+    maintenance, deadline = world.maintenance(), Deadline(world.time.clock, 800)
+    maintenance.sweep(deadline)
+    taken = messages(world, unfinished=True)
+    caplog.clear()
+
+    with pytest.raises(BatchProcessingError):
+        maintenance.work({"Records": taken}, None, deadline)
+
+    assert ([taken[0]["body"]] if seconds == 0 else []) == [message["body"] for message in messages(world)]
+    (record,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert record.exc_info
+    assert ZeroDivisionError is record.exc_info[0]
+    assert stack.name in str(logger.get_current_keys()["stack_id"])
 
 
 def test_an_item_that_cannot_be_read_fails_no_other(
@@ -582,6 +642,19 @@ def test_two_owners_of_a_route_do_not_fight_for_ever(world: World, pair: tuple[V
 
     assert [[(Kind.DRIFT, True)], [(Kind.CONFLICT, False)], [(Kind.CONFLICT, False)]] == told
     assert internet == world.routes(pair[0])[table]["10.8.0.0/16"]
+
+
+def test_somebody_who_deletes_a_route_again_and_again(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """The stack asks for it, so it comes back each time; but people are told, and the alarm has something to count."""
+    topic, told, unrepaired = subscribe(world), [], []
+    for _ in range(4):
+        delete_route(world, pair[0], 0, "10.8.0.0/16")
+        unrepaired.append(counted(kept(stack) or [])["Unrepaired"])
+        assert stack.physical_id == world.routes(pair[0])[pair[0].route_table_ids[0]]["10.8.0.0/16"]
+        told.append(len(published(world, topic)))
+
+    assert ([0, 1, 1, 1], [1, 1, 0, 0]) == (unrepaired, told)
+    assert [] == kept(stack)
 
 
 def test_a_route_that_was_taken_over_is_given_back_though_it_was_gone_meanwhile(
@@ -733,6 +806,18 @@ def test_an_event_wakes_whom_it_concerns(
     assert key(stack) == (json.loads(message["body"])["StackId"], json.loads(message["body"])["LogicalResourceId"])
 
 
+def test_an_event_of_attributes_is_not_lost_among_others(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """No other look reads them: of a burst, one message has to ask for that."""
+    maintenance, deadline = world.maintenance(), Deadline(world.time.clock, 800)
+
+    for name in ("CreateSubnet", "ModifyVpcAttribute", "CreateRouteTable", "ModifyVpcAttribute"):
+        maintenance.wake(cloudtrail(name, pair[0], {"vpcId": pair[0].id}), deadline)
+
+    bodies = [json.loads(message["body"]) for message in messages(world)]
+    assert {stack.name} == {body["StackId"].split("/")[1] for body in bodies}
+    assert ["CreateSubnet", "ModifyVpcAttribute"] == [body["Reason"] for body in bodies]
+
+
 def test_a_tag_on_an_unknown_table_wakes_who_selects_by_tags(world: World, pair: tuple[Vpc, Vpc]) -> None:
     """A table that a selector may choose now is in nobody's record yet."""
     stack = world.stack()
@@ -746,9 +831,21 @@ def test_a_tag_on_an_unknown_table_wakes_who_selects_by_tags(world: World, pair:
     assert 0 == maintenance.wake(cloudtrail("CreateTags", replace(pair[1], region="eu-north-1"), unknown), deadline)
 
 
+def test_another_main_table_wakes_who_selects_the_main_one(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """EC2 names only the association and the new table, which is in nobody's record yet."""
+    world.stack().create(world.properties(*pair, PeerRoutes={"MainRouteTable": "true"}))
+    change = {"associationId": "rtbassoc-1", "routeTableId": "rtb-1"}
+    event = cloudtrail("ReplaceRouteTableAssociation", pair[1], change)
+
+    assert 1 == world.maintenance().wake(event, Deadline(world.time.clock, 800))
+
+
 @pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
 def test_what_we_do_does_not_wake_us(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
-    """Each change that a repair makes comes back as an event: not one of them may lead to another look."""
+    """Each change that a repair makes comes back as an event: not one of them may lead to another look.
+
+    What another installation does may.
+    """
     delete_route(world, pair[0], 0, "10.8.0.0/16")
     delete_route(world, pair[1], 0, "10.0.0.0/16")
     maintenance, deadline = world.maintenance(), Deadline(world.time.clock, 800)
@@ -759,8 +856,11 @@ def test_what_we_do_does_not_wake_us(world: World, pair: tuple[Vpc, Vpc], stack:
 
     woken = [maintenance.wake(cloudtrail(call.operation, pair[0], parameters, call.agent), deadline) for call in made]
 
+    of_another = made[0].agent.replace(MARK, "custom-vpc-peering/(arn:aws:events:us-east-1:222222222222:event-bus/any)")
     assert [0] * 2 == woken
     assert 1 == maintenance.wake(cloudtrail("DeleteRoute", pair[0], parameters), deadline)
+    assert made[0].agent != of_another
+    assert 1 == maintenance.wake(cloudtrail("CreateRoute", pair[0], parameters, of_another), deadline)
 
 
 def test_people_are_told_once(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
@@ -779,12 +879,38 @@ def test_people_are_told_once(world: World, pair: tuple[Vpc, Vpc], stack: Stack)
         kept(stack, maintenance=maintenance)
         told += published(world, topic)
 
-    first, second = told
+    (first,) = told
     table, peer_table = pair[0].route_table_ids[0], pair[1].route_table_ids[1]
     assert f"- Accepter's side: {peer_table} lacks the route to 10.0.0.0/16. Repaired." in first
     assert f"{table} routes 10.8.0.0/16 to {internet} already." in first
-    assert "Repaired." not in second
-    assert f"{table} routes 10.8.0.0/16 to {internet} already." in second
+
+
+@pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+def test_what_another_finding_does_is_nothing_new(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """A second finding, and a look that failed as a whole, come by themselves: the first one is not told again."""
+    maintenance, topic = world.maintenance(), subscribe(world)
+    told: list[str] = []
+    internet = internet_gateway(world, pair[0])
+
+    def conflict(table: int) -> None:
+        delete_route(world, pair[0], table, "10.8.0.0/16")
+        table_id = pair[0].route_table_ids[table]
+        world.ec2(pair[0]).create_route(RouteTableId=table_id, DestinationCidrBlock="10.8.0.0/16", GatewayId=internet)
+
+    def unreachable() -> None:
+        world.aws.faults.append(Fault("AssumeRole", code="AccessDenied", status=403))
+
+    for happens in (partial(conflict, 0), unreachable, lambda: None, partial(conflict, 1), lambda: None):
+        happens()
+        kept(stack, maintenance=maintenance)
+        told += published(world, topic)
+
+    first, second, third = [message.splitlines()[1:] for message in told]
+    tables = pair[0].route_table_ids
+    assert [1, 1, 1] == [len(first), len(second), len(third)]
+    assert f"{tables[0]} routes" in first[0]
+    assert "cannot be assumed" in second[0]
+    assert f"{tables[1]} routes" in third[0]
 
 
 def test_people_are_told_what_is_written_down(

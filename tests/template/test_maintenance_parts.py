@@ -17,8 +17,13 @@ ROOT = Path(__file__).parents[2]
 ROLE_TEMPLATE = "accepter/role.yaml"
 RULES = [("template.yaml", "Changes"), ("template.yaml", "ForwardedChanges"), (ROLE_TEMPLATE, "Changes")]
 PERSON = "[aws-cli/2.31.0 md/awscrt#0.27.6 exec-env/CloudShell]"
-OURS = f"[Botocore/1.44.5 ua/2.1 os/linux lang/python#3.13 cfg/retry-mode#standard {MARK}]"
-OF_ANOTHER_INSTALLATION = OURS.replace("(vpc-peering)", "(vpc-peering-dev)")
+BUS = "arn:aws:events:us-east-1:111111111111:event-bus/vpc-peering"
+OURS = f"[Botocore/1.44.5 ua/2.1 os/linux lang/python#3.13 cfg/retry-mode#standard {MARK.replace('()', f'({BUS})')}]"
+OF_OTHERS = (
+    OURS.replace("vpc-peering)", "vpc-peering-dev)"),
+    OURS.replace("111111111111", "222222222222"),
+    OURS.replace("us-east-1", "eu-west-1"),
+)
 DEAD_LETTERS = {"Fn::GetAtt": ["MaintenanceDeadLetters", "Arn"]}
 
 Template = dict[str, Any]
@@ -51,6 +56,11 @@ def made(template: Template, **given: str) -> set[str]:
     return {name for name, each in template["Resources"].items() if conditions.get(each.get("Condition"), True)}
 
 
+def pattern_of(template: Template, rule: str) -> dict[str, Any]:
+    """Return what a rule takes, in the account and the Region of the bus or forwarding to it."""
+    return clean_json(template["Resources"][rule]["Properties"]["EventPattern"], stack_of(template, EventBusArn=BUS))
+
+
 def event(name: str, agent: str = PERSON, **detail: str) -> dict[str, Any]:
     """Return an event of CloudTrail as EventBridge delivers it."""
     return {
@@ -67,28 +77,40 @@ def event(name: str, agent: str = PERSON, **detail: str) -> dict[str, Any]:
         (event("DeleteRoute"), True),
         (event("AcceptVpcPeeringConnection"), True),
         (event("DeleteRoute", agent="cloudformation.amazonaws.com"), True),
-        (event("DeleteRoute", agent=OF_ANOTHER_INSTALLATION), True),
+        *((event("DeleteRoute", agent=agent), True) for agent in OF_OTHERS),
         (event("DeleteRoute", agent=OURS), False),
         (event("DeleteRoute", errorCode="Client.UnauthorizedOperation"), False),
         (event("RunInstances"), False),
         ({**event("DeleteRoute"), "source": "custom.ec2"}, False),
         ({**event("DeleteRoute"), "detail-type": "AWS Service Event via CloudTrail"}, False),
     ],
-    ids=["person", "acceptance", "stack", "other", "own", "failed", "irrelevant", "forged", "no call"],
+    ids=[
+        *("person", "acceptance", "stack", "other name", "other account", "other Region"),
+        *("own", "failed", "irrelevant", "forged", "no call"),
+    ],
 )
 def test_rules_take_what_matters(
     load: Callable[[str], Template], path: str, rule: str, sent: dict[str, Any], *, wakes: bool
 ) -> None:
-    """Here, in other accounts and on the bus alike; what we do ourselves would go round in circles."""
-    template = load(path)
-    pattern = clean_json(template["Resources"][rule]["Properties"]["EventPattern"], stack_of(template))
-    assert wakes == EventPattern(None, pattern).matches_event(sent)
+    """Here, in other accounts and on the bus alike; what we do ourselves would go round in circles.
+
+    An installation of the same name in another account or Region is somebody else.
+    """
+    assert wakes == EventPattern(None, pattern_of(load(path), rule)).matches_event(sent)
 
 
 def test_the_three_rules_are_one(load: Callable[[str], Template]) -> None:
     """What one takes and the next one does not is lost on the way, or wakes the function for nothing."""
-    here, there, forwarded = (load(path)["Resources"][rule]["Properties"]["EventPattern"] for path, rule in RULES)
+    here, there, forwarded = (pattern_of(load(path), rule) for path, rule in RULES)
     assert here == there == forwarded
+
+
+def test_the_function_marks_its_calls_with_the_bus_that_is_forwarded_to(template: Template) -> None:
+    """So the rule in another account knows them by the ARN that it forwards to, whatever the account and the Region."""
+    variables = template["Resources"]["PeeringFunction"]["Properties"]["Environment"]["Variables"]
+    assert BUS == clean_json(variables["EVENT_BUS_ARN"], stack_of(template))
+    assert {"Ref": "InstallationName"} == template["Resources"]["ForwardedEvents"]["Properties"]["Name"]
+    assert {"Fn::GetAtt": ["ForwardedEvents", "Arn"]} == template["Outputs"]["EventBusArn"]["Value"]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +144,7 @@ def test_no_wildcard_opens_the_bus(resources: dict[str, Any]) -> None:
 
 
 ALL = {
-    "EventBusArn": "arn:aws:events:us-east-1:111111111111:event-bus/vpc-peering",
+    "EventBusArn": BUS,
     **dict.fromkeys(("AllowReplacingRoutes", "AllowRequesting", "AllowAdoption"), "true"),
 }
 

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from handler import cfn, telemetry
-from handler.calls import MARK
 from handler.lifecycle import UNDO_SECONDS
 from handler.maintenance import counted
-from handler.outbox import BATCH, BUCKET_SECONDS
+from handler.outbox import AGAIN_SECONDS, BATCH, BUCKET_SECONDS
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
@@ -369,14 +368,10 @@ CHANGES = {
 
 @pytest.mark.parametrize("path", ["template.yaml", "accepter/role.yaml"])
 def test_changes_of_ec2_wake_maintenance(load: Callable[[str], Template], path: str) -> None:
-    """Here and in other accounts the same changes count; not what failed, and not what the installation itself does."""
+    """Here and in other accounts the same changes count, but not what failed."""
     pattern = load(path)["Resources"]["Changes"]["Properties"]["EventPattern"]
-    (agent,) = pattern["detail"]["userAgent"]
-    mark = agent["anything-but"]["wildcard"]["Fn::Sub"].replace("${InstallationName}", "vpc-peering")
-
     assert sorted(CHANGES) == pattern["detail"]["eventName"]
     assert [{"exists": False}] == pattern["detail"]["errorCode"]
-    assert f"*{MARK}*" == mark
 
 
 def test_off_is_off(template: Template) -> None:
@@ -388,11 +383,14 @@ def test_off_is_off(template: Template) -> None:
 
 
 def test_the_queue_waits_as_the_function_counts(template: Template) -> None:
-    """A message that is dropped as a double must be covered by one that nobody has taken yet; a retry needs time."""
+    """A message that is dropped as a double must be covered by one that nobody has taken yet.
+
+    Lambda demands that what is taken stays hidden as long as the function may run; where that dies its line waits.
+    """
     resources = template["Resources"]
     queue = resources["MaintenanceQueue"]["Properties"]
     assert BUCKET_SECONDS <= queue["DelaySeconds"]
-    assert 6 * resources["PeeringFunction"]["Properties"]["Timeout"] == queue["VisibilityTimeout"]
+    assert 0 <= queue["VisibilityTimeout"] - resources["PeeringFunction"]["Properties"]["Timeout"] <= AGAIN_SECONDS
     assert BATCH == resources["MaintenanceWorker"]["Properties"]["BatchSize"]
 
 

@@ -41,7 +41,7 @@ RUNTIME = {
     ("dynamodb:Query", "${Registry.Arn}/index/Maintained"),
     ("ssm:PutParameter", "arn:${AWS::Partition}:ssm" + EXTERNAL_IDS.replace("/*", "/role/*") % "parameter/"),
     *((f"sqs:{verb}", "MaintenanceQueue.Arn") for verb in ("SendMessage", "ReceiveMessage", "DeleteMessage")),
-    ("sqs:GetQueueAttributes", "MaintenanceQueue.Arn"),
+    *((f"sqs:{verb}", "MaintenanceQueue.Arn") for verb in ("GetQueueAttributes", "ChangeMessageVisibility")),
 }
 
 FUNCTION_ROLE = ("template.yaml", "PeeringFunctionRole")

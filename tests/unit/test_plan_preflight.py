@@ -7,7 +7,7 @@ import pytest
 from handler.errors import AccessDenied, InvalidRequest, NotFound, PeeringError, ServiceLimitExceeded, several
 from handler.model import Observed, Option, PrefixList, Quota, Route, RouteRule, Side
 from handler.plan import plan
-from handler.preflight import near_limits
+from handler.preflight import AttributesOff, near_limits
 from tests.unit.given import ALL, NAME, connection, desired, key, observed, table, to
 
 MANY = tuple(Route(f"192.168.{n}.0/24", "igw-1") for n in range(50))
@@ -29,9 +29,9 @@ def test_dns_attributes_that_are_off() -> None:
     text = "off, which DNS resolution over a peering needs in both VPCs."
 
     assert [
-        (InvalidRequest, f"VpcId vpc-hub has enableDnsHostnames {text}"),
-        (InvalidRequest, f"PeerVpcId vpc-spoke has enableDnsSupport {text}"),
-        (InvalidRequest, f"PeerVpcId vpc-spoke has enableDnsHostnames {text}"),
+        (AttributesOff, f"VpcId vpc-hub has enableDnsHostnames {text}"),
+        (AttributesOff, f"PeerVpcId vpc-spoke has enableDnsSupport {text}"),
+        (AttributesOff, f"PeerVpcId vpc-spoke has enableDnsHostnames {text}"),
     ] == causes(desired(peer_allow_dns=True), world)
 
 

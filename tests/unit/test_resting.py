@@ -340,6 +340,31 @@ def test_what_a_sweep_finds(store: Seen, time: VirtualTime) -> None:
 
 
 @pytest.mark.parametrize(
+    ("rule", "is_open"),
+    [
+        ({"MainRouteTable": "true"}, True),
+        ({"SubnetIds": ["subnet-1"]}, True),
+        ({"SubnetTags": [{"Key": "Tier"}]}, True),
+        ({"RouteTableTags": [{"Key": "Tier"}]}, True),
+        ({"AllRouteTables": "true"}, False),
+        ({"RouteTableIds": ["rtb-1"]}, False),
+    ],
+)
+def test_places_where_anything_may_be_chosen(
+    store: Seen, time: VirtualTime, rule: dict[str, object], *, is_open: bool
+) -> None:
+    """An association names neither the VPC nor a table that is known; whatever makes a table names its VPC."""
+    properties = {**PROPERTIES, "PeerRoutes": rule}
+    hold = Registry(store, time.clock).tenure(request("Create", "create", ResourceProperties=properties))
+    hold.begin(Deadline(time.clock, 900))
+    hold.finish(ANSWER, Deadline(time.clock, 900))
+
+    (entry,) = store.entries(Deadline(time.clock, 900))
+
+    assert {PCX, "vpc-hub", "vpc-spoke"} | ({PEER_PLACE} if is_open else set()) == entry.names
+
+
+@pytest.mark.parametrize(
     ("data", "places"),
     [
         (DATA, (PLACE, PEER_PLACE)),

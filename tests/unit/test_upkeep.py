@@ -18,12 +18,20 @@ from handler.changes import (
     TagConnection,
     UntagConnection,
 )
-from handler.errors import AccessDenied, InvalidRequest, NotFound, NotStabilized, PeeringError, ResourceConflict
+from handler.errors import (
+    AccessDenied,
+    InvalidRequest,
+    NotFound,
+    NotStabilized,
+    PeeringError,
+    ResourceConflict,
+    RoleUnreachable,
+)
 from handler.model import Option, Route, Side, Status
 from handler.plan import Plan
 from handler.preflight import dns_off
 from handler.routes import conflict
-from handler.upkeep import Finding, Kind, digests, findings, of_failure, permitted, repaired
+from handler.upkeep import Finding, Kind, digests, findings, of_attributes, of_failure, permitted, repaired
 from tests.unit.given import PCX, connection, desired, key, observed, peer_key, table, to
 
 ROUTE = CreateRoute(key())
@@ -77,20 +85,20 @@ def test_permitted(plan: Plan, expected: tuple[Change, ...]) -> None:
         (
             ModifyOptions(Side.ACCEPTER, {Option.DNS: True, Option.MULTIPATH: False}),
             Finding(
-                Kind.DRIFT,
+                Kind.SETTINGS,
                 Side.ACCEPTER,
                 "AllowDnsResolutionFromRemoteVpc is off, AllowMultipathResilience is on.",
             ),
         ),
         (
             TagConnection(Side.REQUESTER, {"Team": "net", "Env": "test"}),
-            Finding(Kind.DRIFT, Side.REQUESTER, "The connection lacks 2 tags: Env, Team."),
+            Finding(Kind.SETTINGS, Side.REQUESTER, "The connection lacks 2 tags: Env, Team."),
         ),
         (
             UntagConnection(Side.REQUESTER, {"Team": "net"}),
-            Finding(Kind.DRIFT, Side.REQUESTER, "The connection has 1 tag that the stack gives no more: Team."),
+            Finding(Kind.SETTINGS, Side.REQUESTER, "The connection has 1 tag that the stack gives no more: Team."),
         ),
-        (AcceptConnection(), Finding(Kind.DRIFT, Side.ACCEPTER, "The connection waits to be accepted.")),
+        (AcceptConnection(), Finding(Kind.SETTINGS, Side.ACCEPTER, "The connection waits to be accepted.")),
     ],
 )
 def test_what_is_said_of_a_change(change: Change, expected: Finding) -> None:
@@ -146,9 +154,11 @@ def test_what_is_said_of_attributes_that_are_off() -> None:
 
     (found,) = findings(asked, world, quiet)
 
-    assert (Kind.FAILURE, Side.ACCEPTER, False) == (found.kind, found.side, found.done)
+    assert (Kind.ATTRIBUTES, Side.ACCEPTER, False) == (found.kind, found.side, found.done)
     assert "PeerVpcId vpc-spoke has enableDnsHostnames off" in found.text
     assert [found] == [*findings(asked, world, refused)]
+    assert of_attributes(digests([of_failure(CONFLICT), found]))
+    assert not of_attributes(digests([of_failure(CONFLICT)]))
 
 
 def test_what_is_said_of_a_connection_without_our_tags() -> None:
@@ -176,10 +186,15 @@ def test_what_is_said_of_somebody_elses_connection_that_ended() -> None:
 
 @pytest.mark.parametrize(
     ("failure", "kind"),
-    [(AccessDenied("a.", "b."), Kind.ROLE), (CONFLICT, Kind.CONFLICT), (InvalidRequest("a.", "b."), Kind.FAILURE)],
+    [
+        (RoleUnreachable("a.", "b."), Kind.ROLE),
+        (AccessDenied("a.", "b."), Kind.FAILURE),
+        (CONFLICT, Kind.CONFLICT),
+        (InvalidRequest("a.", "b."), Kind.FAILURE),
+    ],
 )
 def test_what_is_said_of_a_failure(failure: PeeringError, kind: Kind) -> None:
-    """With its remedy: whoever reads it is to do something."""
+    """With its remedy: whoever reads it is to do something. A role that lacks a permission was reached."""
     assert Finding(kind, "", f"{failure.cause} {failure.remedy}") == of_failure(failure)
 
 
@@ -199,6 +214,24 @@ def test_side_of_a_failure() -> None:
     assert Side.ACCEPTER == of_failure(explain(error, "create_route", place)).side
     assert Side.REQUESTER == of_failure(explain(error, "create_route", replace(place, prefix=""))).side
     assert "" == of_failure(explain(error, "put_item", Place("", "", "us-east-1"))).side
+
+
+@pytest.mark.parametrize("change", [ROUTE, DeleteRoute(key()), TagConnection(Side.REQUESTER, {"Team": "net"})])
+def test_what_is_undone_again_and_again(change: Change) -> None:
+    """It is put right each time, since the stack asks for it; and people are told, until it stays."""
+    world = observed(connection())
+    asked = replace(desired(), connection_id=PCX)
+    plan = Plan((change,), connection=connection())
+    first = [*findings(asked, world, plan)]
+    done = repaired(first, [change], world)
+
+    again = repaired([*findings(asked, world, plan, digests(done))], [change], world)
+
+    text = f"{first[0].text} It was put right at the last look too: find out who undoes it."
+    assert [*done, Finding(Kind.CONFLICT, Side.REQUESTER, text)] == again
+    assert again == repaired([*findings(asked, world, plan, digests(again))], [change], world)
+    assert first == [*findings(asked, world, plan, digests(first))]
+    assert (change,) == permitted(plan, world, digests(again)).changes
 
 
 def test_route_that_two_ask_for() -> None:

@@ -8,6 +8,7 @@ from handler.wake import names, ours, woken
 
 PLACE = {"recipientAccountId": "222222222222", "awsRegion": "eu-west-1"}
 HERE = "222222222222/eu-west-1"
+MARK = "custom-vpc-peering/(arn:aws:events:us-east-1:111111111111:event-bus/vpc-peering)"
 
 
 @pytest.mark.parametrize(
@@ -53,15 +54,16 @@ def test_names(
 @pytest.mark.parametrize(
     ("agent", "expected"),
     [
-        ("Botocore/1.44 custom-vpc-peering/(vpc-peering)", True),
-        ("Botocore/1.44 custom-vpc-peering/(vpc-peering-dev)", False),
+        (f"Botocore/1.44 {MARK}", True),
+        (f"Botocore/1.44 {MARK.replace('/vpc-peering)', '/vpc-peering-dev)')}", False),
+        (f"Botocore/1.44 {MARK.replace('111111111111', '222222222222')}", False),
         ("console.amazonaws.com", False),
         ("", False),
     ],
 )
 def test_ours(agent: str, *, expected: bool) -> None:
     """Another installation is somebody else: what it does to our tables matters."""
-    assert expected is ours({"userAgent": agent}, "custom-vpc-peering/(vpc-peering)")
+    assert expected is ours({"userAgent": agent}, MARK)
 
 
 def test_woken() -> None:
