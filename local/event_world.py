@@ -1,53 +1,55 @@
 """The world that the events of `events/` speak of: the same calls in the same order give the same ids every time."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local.world import Vpc, client, make_role, make_vpc
+from local.world import Vpc, make_role, make_vpc
 
 REQUESTER, ACCEPTER = "111111111111", "222222222222"
 ROLE, EXTERNAL_ID = "VpcPeeringAccepter", "vpc-peering-example"
-MANAGED_BY = "vpc-peering"
+
+Event = Mapping[str, Any]
+Serve = Callable[[Event], str]
+"""Serves a request of CloudFormation, and returns the physical id of its answer."""
 
 
 @dataclass(frozen=True)
 class EventWorld:
-    """`connections` are those of `requester` with `accepter` and `other_accepter`, as far as the event needs them."""
+    """The VPCs. `requester` is peered with `accepter`, and after a replacement with `other_accepter`."""
 
     requester: Vpc
     neighbour: Vpc
     accepter: Vpc
     other_accepter: Vpc
-    connections: tuple[str, ...]
 
 
-def make_event_world(url: str, event: Mapping[str, Any]) -> EventWorld:
-    """Make VPCs, the accepter's role and the connections up to the event's physical id, in a server just reset."""
+def make_event_world(url: str) -> EventWorld:
+    """Make VPCs and the accepter's role, in a server just reset."""
     make_role(url, ACCEPTER, ROLE, REQUESTER, EXTERNAL_ID)
-    requester = make_vpc(url, REQUESTER, "us-east-1", "hub", "10.0.0.0/16", secondary=["10.1.0.0/16"])
-    neighbour = make_vpc(url, REQUESTER, "us-east-1", "neighbour", "10.4.0.0/16")
-    accepter = make_vpc(url, ACCEPTER, "eu-west-1", "spoke", "10.8.0.0/16", secondary=["10.9.0.0/16"])
-    other = make_vpc(url, ACCEPTER, "eu-west-1", "other-spoke", "10.12.0.0/16")
-    connections: list[str] = []
-    physical_id = event.get("PhysicalResourceId", "")
-    for peer in (accepter, other):
-        if physical_id.startswith("pcx-") and physical_id not in connections:
-            connections.append(_connect(url, requester, peer, event))
-    return EventWorld(requester, neighbour, accepter, other, tuple(connections))
+    return EventWorld(
+        make_vpc(url, REQUESTER, "us-east-1", "hub", "10.0.0.0/16", secondary=["10.1.0.0/16"]),
+        make_vpc(url, REQUESTER, "us-east-1", "neighbour", "10.4.0.0/16"),
+        make_vpc(url, ACCEPTER, "eu-west-1", "spoke", "10.8.0.0/16", secondary=["10.9.0.0/16"]),
+        make_vpc(url, ACCEPTER, "eu-west-1", "other-spoke", "10.8.0.0/16"),
+    )
 
 
-def _connect(url: str, requester: Vpc, accepter: Vpc, event: Mapping[str, Any]) -> str:
-    """Make an active connection that carries the owner tags of the event's resource."""
-    owner = {"stack-id": event["StackId"], "logical-id": event["LogicalResourceId"], "managed-by": MANAGED_BY}
-    tags = [{"Key": f"vpc-peering:{name}", "Value": value} for name, value in owner.items()]
-    connection = client(url, "ec2", requester.account, requester.region).create_vpc_peering_connection(
-        VpcId=requester.id,
-        PeerVpcId=accepter.id,
-        PeerOwnerId=accepter.account,
-        PeerRegion=accepter.region,
-        TagSpecifications=[{"ResourceType": "vpc-peering-connection", "Tags": tags}],
-    )["VpcPeeringConnection"]
-    accepter_ec2 = client(url, "ec2", accepter.account, accepter.region)
-    accepter_ec2.accept_vpc_peering_connection(VpcPeeringConnectionId=connection["VpcPeeringConnectionId"])
-    return str(connection["VpcPeeringConnectionId"])
+def play_what_led_to(event: Event, world: EventWorld, serve: Serve) -> None:
+    """Serve the requests after which CloudFormation sends this event: a Create, then the replacement if there was one.
+
+    Before an event without a connection there was none.
+    """
+    if not event.get("PhysicalResourceId", "").startswith("pcx-"):
+        return
+    now = event.get("OldResourceProperties", event["ResourceProperties"])
+    first = {**now, "PeerVpcId": world.accepter.id}
+    connection_id = serve(_earlier(event, "Create", ResourceProperties=first))
+    if now != first:
+        more = {"ResourceProperties": now, "OldResourceProperties": first, "PhysicalResourceId": connection_id}
+        serve(_earlier(event, "Update", **more))
+
+
+def _earlier(event: Event, request_type: str, **more: object) -> Event:
+    kept = {key: event[key] for key in ("ServiceToken", "ResponseURL", "StackId", "LogicalResourceId", "ResourceType")}
+    return {**kept, "RequestType": request_type, "RequestId": f"{request_type} before it", **more}

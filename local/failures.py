@@ -44,7 +44,7 @@ def _head() -> Iterator[str]:
     yield from ("# Failures", "", "<!-- Generated from the code: make docs -->", "")
     yield "Every reason that CloudFormation is told, by its code: the cause, and what to do. What a request fills in"
     yield "stands in italics; `[Peer]` is there where the accepter's side is meant. Several findings are one reason,"
-    yield "of the code of the first; *details* are properties, each with what would be right. Where the registry fails,"
+    yield "of the code of the first; *problem* is a property and what would be right. Where the registry fails,"
     yield "the cause begins with `the registry`, and goes on with what DynamoDB said."
     yield "How to look further: [operations](operations.md#a-stack-has-failed)."
 

@@ -259,8 +259,9 @@ def _attributes() -> Iterator[str]:
 def _failures() -> Iterator[str]:
     yield from ("", "## Failures", "")
     yield f"The reason of a failure begins with its code, and has at most {REASON_LIMIT} characters."
-    yield f"Where several things are found before anything is written, it has all of them, in at most {FINDINGS_LIMIT};"
-    yield "as long may one be that names the stack of another owner."
+    yield f"Where several things are found before anything is written, it has all of them, in at most {FINDINGS_LIMIT}"
+    yield "(those that do not fit are counted); as long may one be that is about a property's name or value,"
+    yield "or that names the stack of another owner."
     yield "It names what is in the way, and ends with what to do. The function's log has it whole."
     yield from ("", *_table(("code", "meaning"), ((f"`{c.code}`", c.__doc__) for c in PeeringError.__subclasses__())))
 

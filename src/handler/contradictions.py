@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
+from handler.errors import UNCHANGED, InvalidRequest
 from handler.model import Option, Side, inside
 from handler.properties import MAX_TAGS, Home, Properties, Routes, account_of
 from handler.values import OnExistingConnection
@@ -20,6 +21,8 @@ class Problem:
     name: str
     text: str
     also: tuple[str, ...] = ()
+    known: str = ""
+    """The names that are known, where this one is not."""
 
     @property
     def rests_on(self) -> set[str]:
@@ -27,7 +30,13 @@ class Problem:
         return {self.name.split(".")[0], *self.also}
 
     def __str__(self) -> str:
-        return f"{self.name} {self.text}"
+        return f"{self.name} {self.text}" + (f"; known are {self.known}" if self.known else "")
+
+    @property
+    def finding(self) -> InvalidRequest:
+        """The failure that says so."""
+        problem = " ".join((self.name, self.text if self.text.endswith("?") else f"{self.text}."))
+        return InvalidRequest(problem, f"Known are {self.known}." if self.known else UNCHANGED)
 
 
 def contradictions(properties: Properties, raw: Mapping[str, Any], home: Home) -> list[Problem]:

@@ -28,6 +28,10 @@ ROOM_FOR_REST: Final = 70
 """Characters of these that are kept to say how many findings are left out, and that nothing was changed."""
 
 
+UNCHANGED: Final = "Nothing was changed."
+"""The remedy of what says itself what would be right; of several findings it is the end."""
+
+
 class PeeringError(Exception):
     """A failure with its cause (the subject named) and its remedy."""
 
@@ -140,7 +144,7 @@ def several(findings: Sequence[PeeringError]) -> PeeringError:
     first, *more = findings
     if not more:
         return first
-    text, said = f"{len(findings)} findings:", set()
+    text, said = f"{len(findings)} findings:", {UNCHANGED}
     for number, finding in enumerate(findings, start=1):
         item = f" ({number}) {finding.cause}" + (f" {finding.remedy}" if finding.remedy not in said else "")
         if len(first.code) + len(text) + len(item) > FINDINGS_LIMIT - ROOM_FOR_REST:
@@ -148,6 +152,6 @@ def several(findings: Sequence[PeeringError]) -> PeeringError:
             break
         text += item
         said.add(finding.remedy)
-    failure = type(first)(text, "Nothing was changed.")
+    failure = type(first)(text, UNCHANGED)
     failure.limit = FINDINGS_LIMIT
     return failure

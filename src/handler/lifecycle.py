@@ -87,7 +87,7 @@ class Lifecycle:
 
         """
         home, owner = self._origin(request)
-        properties = parse(request.resource_properties, home)
+        properties = _parsed(request.resource_properties, home)
         asked = self._permitted(properties, home, owner)
         asked = replace(asked, connection_id=request.connection_id, wait_for_acceptance=False, restores=True)
         sides, desired = self._reach(properties, replace(asked, previous=asked, checks_dns=run.attributes), run)
@@ -102,7 +102,7 @@ class Lifecycle:
 
         """
         home, owner = self._origin(request)
-        properties = parse(request.resource_properties, home)
+        properties = _parsed(request.resource_properties, home)
         desired = self._permitted(properties, home, owner)
         if request.request_type == "Update":
             previous = desire(_salvaged(request.old_resource_properties, home, owner), home, owner)
@@ -124,7 +124,7 @@ class Lifecycle:
         return desired
 
     def _create_or_update(self, request: Request, home: Home, owner: Owner, run: Run) -> None:
-        properties = parse(request.resource_properties, home)
+        properties = _parsed(request.resource_properties, home)
         desired = self._permitted(properties, home, owner)
         if request.request_type == "Create":
             sides, desired = self._reach(properties, desired, run)
@@ -296,6 +296,15 @@ def _reconcile_or_undo(reconciler: Reconciler, desired: Desired, request: Reques
         if progress.new:
             _undo(reconciler, replace(desired, present=False, previous=None, connection_id=progress.physical_id))
         progress.identified(request.physical_resource_id or request.deterministic_id, new=False)
+        raise
+
+
+def _parsed(raw: Mapping[str, Any], home: Home) -> Properties:
+    """Parse, and log all that is wrong: a reason may have no room for it."""
+    try:
+        return parse(raw, home)
+    except InvalidRequest as refused:
+        logger.info("properties", problems=str(refused.__cause__))
         raise
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from handler.ec2 import Ec2
-from handler.errors import AccessDenied
+from handler.errors import AccessDenied, NotFound
 from handler.model import (
     ADOPTED,
     REPLACES,
@@ -105,6 +105,8 @@ def _dns_off(desired: Desired, side: Side, ec2: Ec2) -> tuple[str, ...]:
         return ()
     try:
         return ec2.dns_off(desired.side(side).end.vpc_id)
+    except NotFound:  # the plan tells of a VPC that is not there, by its property
+        return ()
     except AccessDenied as denied:
         raise AccessDenied(denied.cause, "Allow ec2:DescribeVpcAttribute there, or set Preflight: Off.") from denied
 

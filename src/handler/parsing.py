@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from copy import deepcopy
 from difflib import get_close_matches
-from textwrap import shorten
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -11,33 +10,28 @@ from pydantic.alias_generators import to_pascal
 from pydantic_core import ErrorDetails
 
 from handler.contradictions import Problem, contradictions
-from handler.errors import REASON_LIMIT, InvalidRequest
+from handler.errors import FINDINGS_LIMIT, several
 from handler.properties import Home, Model, Properties, Routes, Tag
 
 CLOUDFORMATION_KEYS: Final = frozenset({"ServiceToken", "ServiceTimeout"})
 """Keys among the properties that are CloudFormation's, not ours."""
-
-NAMES_LIMIT: Final = 160
-"""Characters of a reason that may go to the names of wrong properties where their details do not fit."""
 
 
 def parse(raw: Mapping[str, Any], home: Home) -> Properties:
     """Parse the properties of a Create or an Update.
 
     Raises:
-        InvalidRequest: with every problem, in the order of the properties.
+        InvalidRequest: with every problem, in the order of the properties, as far as its limit goes; `__cause__` has
+            all of them.
 
     """
     properties, problems = _validate(raw)
     wrong = {problem.name.split(".")[0].split("[")[0] for problem in problems}
     problems += [problem for problem in contradictions(properties, raw, home) if not problem.rests_on & wrong]
     if problems:
-        details = "; ".join(map(str, problems)) + "."
-        names = shorten(", ".join(dict.fromkeys(problem.name for problem in problems)), NAMES_LIMIT, placeholder=" …")
-        failure = InvalidRequest(details, "Nothing was changed.")
-        if len(str(failure)) > REASON_LIMIT:
-            failure = InvalidRequest(details, f"To correct: {names}. Details are in the function's log.")
-        raise failure
+        failure = several([problem.finding for problem in problems])
+        failure.limit = FINDINGS_LIMIT
+        raise failure from ValueError("; ".join(map(str, problems)))
     return properties
 
 
@@ -80,7 +74,7 @@ def _without(raw: Mapping[str, Any], errors: list[ErrorDetails]) -> dict[str, An
 def _problem(error: ErrorDetails) -> Problem:
     name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).removeprefix(".")
     if error["type"] == "extra_forbidden":
-        return Problem(name, _unknown(error["loc"]))
+        return _unknown(name, error["loc"])
     known = {
         "string_type": "must be a string",
         "list_type": "must be a list",
@@ -90,7 +84,7 @@ def _problem(error: ErrorDetails) -> Problem:
     return Problem(name, known.get(error["type"], error["msg"]))
 
 
-def _unknown(loc: tuple[int | str, ...]) -> str:
+def _unknown(name: str, loc: tuple[int | str, ...]) -> Problem:
     *parents, key = map(str, loc)
     model: type[Model] = Properties
     if parents:
@@ -98,4 +92,6 @@ def _unknown(loc: tuple[int | str, ...]) -> str:
     names = [to_pascal(field) for field in model.model_fields]
     lower = {name.lower(): name for name in names}
     near = get_close_matches(key.lower(), lower, n=1)
-    return f"is unknown; did you mean {lower[near[0]]}?" if near else f"is unknown; known are {', '.join(names)}"
+    if near:
+        return Problem(name, f"is unknown; did you mean {lower[near[0]]}?")
+    return Problem(name, "is unknown", known=", ".join(names))

@@ -19,6 +19,16 @@ KEPT: Final = "external-id/role/"
 """Where maintenance keeps the external ids of roles: of all stacks, so no stack may refer to them."""
 
 
+SHOWN: Final = 60
+"""Characters of a wrong value that are told."""
+
+
+def shown(value: object) -> str:
+    """Return a value as a message has it: the beginning of one that is long."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
 def wrong(text: str) -> PydanticCustomError:
     """Return the error of a value, as parsing tells it after the property's name."""
     return PydanticCustomError("property", "{text}", {"text": text})
@@ -27,7 +37,7 @@ def wrong(text: str) -> PydanticCustomError:
 def _matches(pattern: str, right: str, *, secret: bool = False) -> AfterValidator:
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value, re.ASCII):
-            raise wrong(f"{'value' if secret else repr(value)} is not {right}")
+            raise wrong(f"{'value' if secret else shown(value)} is not {right}")
         return value
 
     return AfterValidator(check)
@@ -38,7 +48,7 @@ def one_of(*choices: str) -> BeforeValidator:
 
     def check(value: object) -> object:
         if value not in choices:
-            raise wrong(f"{value!r} is unknown; use {' or '.join(choices)}")
+            raise wrong(f"{shown(value)} is unknown; use {' or '.join(choices)}")
         return value
 
     return BeforeValidator(check)
@@ -50,7 +60,7 @@ def _boolean(value: object) -> bool:
             return True
         case False | "false":
             return False
-    raise wrong(f"{value!r} is no boolean; use true or false")
+    raise wrong(f"{shown(value)} is no boolean; use true or false")
 
 
 def _switch(value: object) -> bool:
@@ -60,7 +70,7 @@ def _switch(value: object) -> bool:
             return True
         case False | "false" | "Off":
             return False
-    raise wrong(f"{value!r} is unknown; use On or Off")
+    raise wrong(f"{shown(value)} is unknown; use On or Off")
 
 
 def _cidr_block(value: str) -> str:
@@ -70,7 +80,7 @@ def _cidr_block(value: str) -> str:
     except ValueError:
         block = None
     if block is None:
-        raise wrong(f"{value!r} is no CIDR block; write one like 10.1.0.0/16")
+        raise wrong(f"{shown(value)} is no CIDR block; write one like 10.1.0.0/16")
     if any(inside(block, reserved) for reserved in RESERVED_BLOCKS):
         raise wrong(f"{block} is reserved by EC2; leave it out")
     return block

@@ -91,6 +91,18 @@ def test_dns_attributes(world: World, side: str) -> None:
     assert "DescribeVpcAttribute" not in operations(calls)
 
 
+@topologies
+@pytest.mark.parametrize("side", ["", "Peer"])
+def test_dns_attributes_of_a_vpc_that_is_not_there(world: World, pair: tuple[Vpc, Vpc], side: str) -> None:
+    """Who mistypes an id is told which property to check, whatever else is asked for."""
+    missing = {f"{side}VpcId": "vpc-0123456789abcdef0"}
+
+    reason = refused(world, world.properties(*pair, **DNS, **missing))
+
+    assert reason.startswith(f"NotFound: {side}VpcId vpc-0123456789abcdef0 is not in ")
+    assert f" Check {side}VpcId, {side}Region and {side}RoleArn." in reason
+
+
 def fill(world: World, vpc: Vpc, count: int) -> None:
     """Fill the main table with routes of somebody else."""
     gateway = internet_gateway(world, vpc)

@@ -137,6 +137,17 @@ def test_lines_of_a_delete(world: World, pair: tuple[Vpc, Vpc], telemetry: Telem
     assert (external_id != EXTERNAL_ID) == bool(left)
 
 
+def test_all_that_is_wrong_with_the_properties(world: World, telemetry: Telemetry) -> None:
+    """A reason that has no room for all says that the log has the rest, and so it must."""
+    names = [f"UnknownProperty{number}" for number in range(60)]
+
+    response = world.stack().create({"ServiceToken": "t", **dict.fromkeys(names, "x")})
+
+    (line,) = [line for line in telemetry.lines() if line["message"] == "properties"]
+    assert "more in the function's log." in response["Reason"]
+    assert [] == [name for name in names if f"{name} is unknown; " not in line["problems"]]
+
+
 def test_lines_of_a_failure(world: World, pair: tuple[Vpc, Vpc], telemetry: Telemetry) -> None:
     """What crhelper logs goes the same way; a failure of ours says all in its text, without a trace."""
     world.aws.faults.append(Fault("AcceptVpcPeeringConnection", code="UnauthorizedOperation", status=403))

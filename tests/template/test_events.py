@@ -100,8 +100,16 @@ def test_bad_properties_are_all_reported() -> None:
     """Whoever made nine mistakes wants to read of nine, not to deploy nine times."""
     with pytest.raises(InvalidRequest) as refused:
         parse(EVENTS["bad-properties"]["ResourceProperties"], HOME)
-    names = ["VpcId", "PeerOwnerId", "PeerRegion", "AutoAccept", "Tags", "Routes.OnConflict", "PeerVpcID", "PeerVpcId"]
-    assert [] == [name for name in names if name not in str(refused.value)]
+    reason = refused.value.reason
+    wrong = ["VpcId 'vpc-123'", "PeerOwnerId '2222'", "PeerRegion 'eu-west-11'", "AutoAccept 'yes'", "Tags key 'aws:En"]
+    wrong += [
+        "Routes.OnConflict 'Ignore'",
+        "Routes.Destinations is unknown",
+        "PeerVpcID is unknown",
+        "PeerVpcId is miss",
+    ]
+    assert reason.startswith("InvalidRequest: 9 findings: (1) ")
+    assert [] == [text for text in wrong if f") {text}" not in reason]
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,13 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 @every_document
+def test_no_diagram_is_cut_short(document: Path) -> None:
+    """A semicolon ends a statement of Mermaid, and what stands after it breaks the whole picture."""
+    diagrams = re.findall(r"^```mermaid\n(.*?)^```", document.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    assert [] == [line for diagram in diagrams for line in diagram.splitlines() if ";" in line]
+
+
+@every_document
 def test_make_targets_exist(document: Path) -> None:
     """A command that a document gives must work."""
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))

@@ -1,11 +1,13 @@
+import re
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any, Final
 
 import pytest
+from pydantic.alias_generators import to_pascal
 
 from handler.desire import desire
-from handler.errors import REASON_LIMIT, InvalidRequest
+from handler.errors import FINDINGS_LIMIT, REASON_LIMIT, InvalidRequest
 from handler.model import Desired, DesiredSide, End, OnConflict, Option, Owner, RouteRule, Side
 from handler.parsing import parse, salvage
 from handler.properties import MAX_TAGS, Home, Properties
@@ -28,7 +30,7 @@ def problems(home: Home = HOME, /, **more: object) -> str:
     """Return all that is reported about properties."""
     with pytest.raises(InvalidRequest) as raised:
         parse(given(**more), home)
-    return raised.value.cause.removesuffix(".")
+    return str(raised.value.__cause__)
 
 
 def about(name: str, home: Home = HOME, /, **more: object) -> str:
@@ -856,44 +858,66 @@ def test_hole_in_a_given_destination() -> None:
 # The reason
 
 
-def test_short_reason_has_it_all() -> None:
-    """Where 240 characters are enough, the console shows every detail."""
+def test_reason_has_every_problem() -> None:
+    """Whoever made two mistakes reads of both, each with its end."""
     with pytest.raises(InvalidRequest) as raised:
         parse(given(AutoAccept="yes", Region="us-esat-1"), HOME)
 
     assert (
-        "InvalidRequest: AutoAccept 'yes' is no boolean; use true or false; Region 'us-esat-1' is no Region of "
-        "partition aws; did you mean us-east-1?. Nothing was changed."
+        "InvalidRequest: 2 findings: (1) AutoAccept 'yes' is no boolean; use true or false. (2) Region 'us-esat-1' is "
+        "no Region of partition aws; did you mean us-east-1? Nothing was changed."
     ) == raised.value.reason
 
 
-def test_long_reason_names_every_property() -> None:
-    """Where they are not, it names what is to be corrected, and says where the details are."""
+def test_long_reason_has_every_property() -> None:
+    """CloudFormation shows a reason of 1,000 characters too, and nobody should have to look into the log."""
     names = ("VpcId", "PeerVpcId", "PeerOwnerId", "Region", "PeerRegion", "RoleArn", "PeerRoleArn", "AutoAccept")
     with pytest.raises(InvalidRequest) as raised:
         parse(dict.fromkeys(names, "wrong"), HOME)
     reason = raised.value.reason
 
-    assert reason.endswith(f"To correct: {', '.join(names)}. Details are in the function's log.")
-    assert REASON_LIMIT >= len(reason)
+    assert REASON_LIMIT < len(reason) <= FINDINGS_LIMIT
+    assert reason.startswith("InvalidRequest: 8 findings: (1) VpcId 'wrong' is not a VPC id")
+    assert reason.endswith("(8) AutoAccept 'wrong' is no boolean; use true or false. Nothing was changed.")
+
+
+@pytest.mark.parametrize("unknown", [("Foo",), ("Foo", "Zzz")], ids=["one", "two"])
+def test_known_names_are_told_whole_and_once(unknown: tuple[str, ...]) -> None:
+    """Whoever gives an unknown name looks for the right one, which may be the last of all."""
+    names = ", ".join(to_pascal(field) for field in Properties.model_fields)
+    with pytest.raises(InvalidRequest) as raised:
+        parse(given(**dict.fromkeys(unknown, "x")), HOME)
+
+    assert [f"Known are {names}."] == re.findall(r"Known are [^.]*\.", raised.value.reason)
+    assert all(f"{name} is unknown. " in raised.value.reason for name in unknown)
+
+
+def test_a_long_value_leaves_room_for_the_other_problems() -> None:
+    """A pasted document in the place of an id must not push the next mistake out of the reason."""
+    with pytest.raises(InvalidRequest) as raised:
+        parse(given(VpcId="v" * 4000, AutoAccept="y" * 4000, PeerOwnerId="2222"), HOME)
+
+    for name in ("VpcId 'vvv", "AutoAccept 'yyy", "PeerOwnerId '2222'"):
+        assert f") {name}" in raised.value.reason
 
 
 def test_reason_has_a_limit_however_much_is_wrong() -> None:
-    """CloudFormation's console cuts; crhelper keeps as many."""
+    """CloudFormation takes no answer without an end."""
     everything = {**dict.fromkeys(map(str, range(100)), "x"), "Tags": tags("T" * 1000), "VpcId": "v" * 4000}
     with pytest.raises(InvalidRequest) as raised:
         parse(everything, HOME)
 
-    assert REASON_LIMIT >= len(raised.value.reason)
+    assert FINDINGS_LIMIT >= len(raised.value.reason)
     assert raised.value.reason.startswith("InvalidRequest: ")
 
 
 def test_cut_reason_still_leads_to_the_log() -> None:
-    """Names that fill the reason must not push out the one hint that leads to the rest."""
+    """Problems that fill the reason must not push out the one hint that leads to the rest, which is logged."""
     with pytest.raises(InvalidRequest) as raised:
-        parse({f"UnknownProperty{number}": "x" for number in range(20)}, HOME)
+        parse({f"UnknownProperty{number}": "x" for number in range(60)}, HOME)
 
-    assert raised.value.reason.endswith("Details are in the function's log.")
+    assert re.search(r" And \d+ more in the function's log\. Nothing was changed\.$", raised.value.reason)
+    assert "UnknownProperty59 is unknown; " in str(raised.value.__cause__)
 
 
 # Delete, and the old properties of an Update
