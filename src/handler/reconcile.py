@@ -1,11 +1,11 @@
 """Observe, plan, apply: the one way from any state of the world to the desired one. Delete is "desired: absent"."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Protocol
 
-from handler.apply import apply, taken_off, written_ahead
+from handler.apply import Refused, apply, taken_off, written_ahead
 from handler.calls import VISIBLE_WITHIN
 from handler.changes import (
     AcceptConnection,
@@ -27,11 +27,11 @@ from handler.item import Superseded
 from handler.model import Connection, Desired, Observed, RouteRecord, Side, Status
 from handler.observe import Sides, observe, with_quotas
 from handler.ownership import doomed
-from handler.parallel import run
+from handler.parallel import WORKERS, run
 from handler.plan import Plan, plan
 from handler.preflight import near_limits
 from handler.registry import Tenure
-from handler.routes import lost_routes
+from handler.routes import lost_routes, still_stands
 from handler.rules import rule_of
 from handler.settings import plan_settings
 from handler.telemetry import logger
@@ -45,6 +45,15 @@ TAGS_SHOW_WITHIN: Final = 10.0
 
 BLOCKS_SHOW_WITHIN: Final = 30.0
 """Seconds that an active connection may take until the CIDR blocks of its VPCs show."""
+
+FRESH_FOR: Final = 2.0
+"""Seconds for which routes are replaced and deleted by what the tables showed; only throttling takes longer."""
+
+PART: Final = WORKERS
+"""Routes of a side that are replaced or deleted by one reading of the tables."""
+
+LONG_AGO: Final = float("-inf")
+"""When a reading was made that counts no more, since something was changed."""
 
 
 class Witness(Protocol):
@@ -96,15 +105,15 @@ class Reconciler:
             PeeringError: a refusal, before anything was written; or the failure of a call or of a wait.
 
         """
+        read_at = self.deadline.clock.now()
         observed = self._observe(desired)
         self._raise_if_deleted(desired, observed)
         desired = desired.completed(observed.view(desired.lead).connection(desired.foreign_id))
         observed, planned = self._plan(desired, observed)
         self.witness.planned(planned)
         planned.raise_if_unsafe()
-        return (
-            self._converge(desired, observed, planned) if desired.present else self._remove(desired, observed, planned)
-        )
+        reach = self._converge if desired.present else self._remove
+        return reach(desired, observed, planned, read_at)
 
     def _observe(self, desired: Desired) -> Observed:
         """Observe; a Delete that finds nothing looks again for what was requested just now, and may not show yet."""
@@ -145,10 +154,11 @@ class Reconciler:
             PeeringError: the failure of a call or of a wait.
 
         """
+        read_at = self.deadline.clock.now()
         seen = self.look(desired)
         allowed = permitted(seen.plan, seen.observed, self.tenure.findings)
         if allowed.changes:
-            self._converge(desired, seen.observed, allowed)
+            self._converge(desired, seen.observed, allowed, read_at)
         return seen
 
     def _raise_if_deleted(self, desired: Desired, observed: Observed) -> None:
@@ -162,7 +172,7 @@ class Reconciler:
                     "Look at the later event of the stack.",
                 )
 
-    def _converge(self, desired: Desired, observed: Observed, planned: Plan) -> Outcome:
+    def _converge(self, desired: Desired, observed: Observed, planned: Plan, read_at: float) -> Outcome:
         established = planned.of(Stage.REQUEST, Stage.ADOPT, Stage.ACCEPT)
         if planned.connection and desired.owns(planned.connection):
             anew = desired.foreign_id is not None and desired.foreign_id != desired.connection_id
@@ -170,8 +180,10 @@ class Reconciler:
         self._remember_found(planned)
         if established or (planned.active and planned.connection and planned.connection.status is not Status.ACTIVE):
             views = self._establish(desired, planned)
-            observed = self._look_again(desired, observed, planned, views)
+            again, sides = self.deadline.clock.now(), _overwritten(planned.changes)
+            observed = _with_connections(desired, self._look_again(desired, observed, sides), views)
             planned = plan(desired, observed)
+            read_at = again if _overwritten(planned.changes) <= sides else read_at
             planned = permitted(planned, observed, self.tenure.findings) if self.upkeep else planned
             planned.raise_if_unsafe()
             self._remember_found(planned)
@@ -180,7 +192,9 @@ class Reconciler:
             raise _ended_meanwhile(desired)
         made, broken = planned.of(Stage.MAKE), planned.of(Stage.BREAK)
         self._forget_lost(observed, planned)
-        self._apply_routes_and_settings(connection, made, broken)
+        self.tenure.remember(written_ahead(made, connection.connection_id))
+        self._apply(desired, observed, made, connection.connection_id, read_at)
+        self._apply(desired, observed, broken, connection.connection_id, LONG_AGO if made else read_at)
         if any(isinstance(change, ModifyOptions | TagConnection | UntagConnection) for change in (*made, *broken)):
             observed = self._read_back(desired, observed, planned)
         seen = observed.view(desired.lead).connection(connection.connection_id)
@@ -286,35 +300,48 @@ class Reconciler:
             "Delete it, or give another VPC: two VPCs have one peering at a time.",
         )
 
-    def _look_again(
-        self, desired: Desired, observed: Observed, planned: Plan, views: dict[Side, Connection | None]
-    ) -> Observed:
-        """Bring the observation up to date after a wait: the connection, and tables whose routes are to be taken away.
-
-        EC2's ReplaceRoute and DeleteRoute take no expected target, so what they rest on must be fresh.
-        """
-        sides = {change.side for change in planned.changes if isinstance(change, ReplaceRoute | DeleteRoute)}
+    def _look_again(self, desired: Desired, observed: Observed, sides: Collection[Side]) -> Observed:
+        """Bring the tables of some sides up to date."""
         tables = run(partial(self.sides[side].route_tables, desired.side(side).end.vpc_id) for side in sides)
         for side, fresh in zip(sides, tables, strict=True):
             observed = observed.with_side(side, tables=fresh)
-        return _with_connections(desired, observed, views)
+        return observed
 
-    def _apply_routes_and_settings(
-        self, connection: Connection, made: tuple[Change, ...], broken: tuple[Change, ...]
+    def _apply(  # noqa: PLR0913, PLR0917  # what is to be written, and what that rests on
+        self,
+        desired: Desired,
+        observed: Observed,
+        changes: Collection[Change],
+        connection_id: str,
+        read_at: float,
+        refused: Refused = lambda _change, _failure: False,
     ) -> None:
-        self.tenure.remember(written_ahead(made, connection.connection_id))
+        """Apply changes of one stage, in parts: each rests on a fresh reading of its tables.
+
+        EC2's ReplaceRoute and DeleteRoute take no expected target: a route that leads elsewhere by now is left alone.
+
+        Raises:
+            ResourceConflict: another target has taken a route that was to be moved to the connection.
+
+        """
 
         def applied(change: Change) -> None:
             self.witness.applied(change)
-            self.tenure.forget(connection.connection_id, taken_off([change]))
+            if desired.present:  # else all are forgotten together
+                self.tenure.forget(connection_id, taken_off([change]))
 
-        def refused(change: Change, failure: PeeringError) -> bool:
+        def failed(change: Change, failure: PeeringError) -> bool:
             if isinstance(change, CreateRoute) and isinstance(failure, Taken):
-                self.tenure.forget(connection.connection_id, [change.route])
-            return False
+                self.tenure.forget(connection_id, [change.route])
+            return refused(change, failure)
 
-        apply(made, self.sides, connection.connection_id, applied, refused)
-        apply(broken, self.sides, connection.connection_id, applied)
+        clock = self.deadline.clock
+        for part in _parts(changes):
+            if (sides := _overwritten(part)) and clock.now() - read_at > FRESH_FOR:
+                read_at = clock.now()
+                observed = self._look_again(desired, observed, sides)
+            kept = [change for change in part if still_stands(observed, change, connection_id)]
+            apply(kept, self.sides, connection_id, applied, failed)
 
     def _read_back(self, desired: Desired, observed: Observed, planned: Plan) -> Observed:
         """Read until options and tags show as they were set: EC2 is eventually consistent here."""
@@ -332,7 +359,7 @@ class Reconciler:
                 return observed
             patience.pause(next(pauses), f"{connection_id} did not show yet: {missing[0] if missing else 'itself'}")
 
-    def _remove(self, desired: Desired, observed: Observed, planned: Plan) -> Outcome:
+    def _remove(self, desired: Desired, observed: Observed, planned: Plan, read_at: float) -> Outcome:
         known = desired.connection_id or desired.foreign_id
         connection_id = planned.connection.connection_id if planned.connection else known
         if connection_id is None:
@@ -340,15 +367,23 @@ class Reconciler:
         if planned.connection:
             self.witness.identified(connection_id, new=False)
         changes = planned.of(Stage.MAKE, Stage.BREAK)
-        refused = run(partial(self._take_off, desired, side, changes, connection_id) for side in Side)
+        refused = run(
+            partial(self._take_off, desired, observed, side, changes, connection_id, read_at) for side in Side
+        )
         apply(planned.of(Stage.DELETE), self.sides, connection_id, self.witness.applied)
         if planned.connection and not desired.keeps(planned.connection):
             self.sides[Side.REQUESTER].wait("ConnectionDeleted", connection_id)
         self.tenure.forget(connection_id)
         return Outcome(None, observed, planned, refused=next(filter(None, refused), None))
 
-    def _take_off(
-        self, desired: Desired, side: Side, changes: tuple[Change, ...], connection_id: str
+    def _take_off(  # noqa: PLR0913, PLR0917  # as `_apply`
+        self,
+        desired: Desired,
+        observed: Observed,
+        side: Side,
+        changes: tuple[Change, ...],
+        connection_id: str,
+        read_at: float,
     ) -> AccessDenied | None:
         """Take what is ours on one side off a connection that is to go, or to be left.
 
@@ -364,8 +399,26 @@ class Reconciler:
             return True
 
         changes_there = [change for change in changes if _side_of(change) is side]
-        apply(changes_there, self.sides, connection_id, self.witness.applied, refused)
+        try:
+            self._apply(desired, observed, changes_there, connection_id, read_at, refused)
+        except AccessDenied as failure:  # of a reading
+            if side is desired.lead:
+                raise
+            return failure
         return denied[0] if denied else None
+
+
+def _overwritten(changes: Collection[Change]) -> set[Side]:
+    """Return the sides on which routes are there that the changes overwrite or delete."""
+    return {change.side for change in changes if isinstance(change, ReplaceRoute | DeleteRoute)}
+
+
+def _parts(changes: Collection[Change]) -> Iterator[list[Change]]:
+    """Yield changes in parts; all that overwrites nothing goes with the first."""
+    first = [change for change in changes if not isinstance(change, ReplaceRoute | DeleteRoute)]
+    rest = {side: [c for c in changes if isinstance(c, ReplaceRoute | DeleteRoute) and c.side is side] for side in Side}
+    for start in range(0, max(1, *map(len, rest.values())), PART):
+        yield [*(first if start == 0 else []), *(c for some in rest.values() for c in some[start : start + PART])]
 
 
 def _side_of(change: Change) -> Side | None:

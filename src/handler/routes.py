@@ -193,6 +193,24 @@ def lost_routes(observed: Observed, connection_id: str) -> frozenset[RouteKey]:
     )
 
 
+def still_stands(observed: Observed, change: Change, connection_id: str) -> bool:
+    """Tell whether a planned change is still to be made: not where its route was taken off the connection meanwhile.
+
+    Raises:
+        ResourceConflict: another target has taken the route that the change was to move to the connection.
+
+    """
+    match change:
+        case ReplaceRoute(route=key, former=former, target=None):
+            route = _present(observed, key)
+            if route and route.target not in {former, connection_id}:
+                raise conflict(key, route)
+        case ReplaceRoute(route=key) | DeleteRoute(route=key):
+            route = _present(observed, key)
+            return route is not None and route.target == connection_id
+    return True
+
+
 def _present(observed: Observed, key: RouteKey) -> Route | None:
     table = next((t for t in observed.view(key.side).tables if t.table_id == key.table_id), None)
     return table.static_route(key.destination) if table else None
