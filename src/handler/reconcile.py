@@ -279,7 +279,7 @@ class Reconciler:
             raise NotStabilized(f"{connection.connection_id} did not show its owner tags yet.", "Deploy again.")
         raise AlreadyExists(
             f"{connection.connection_id}, which does not show this resource's owner tags, already joins the two VPCs.",
-            "Look who made or adopted it meanwhile, before you delete or adopt it: two VPCs have one peering at a time.",
+            "Find out who made or adopted it meanwhile before you delete it: two VPCs have one peering at a time.",
         )
 
     def _look_again(
