@@ -83,6 +83,7 @@ class Connection:
         default_factory=lambda: {"Requester": Lagging({}), "Accepter": Lagging({})}
     )
     cidrs: Lagging[bool] = field(default_factory=lambda: Lagging(value=True))
+    tagged: Lagging[bool] = field(default_factory=lambda: Lagging(value=True))
     hidden: dict[tuple[Place, bool], int] = field(default_factory=dict)
     """Calls left that get NotFound, by place and whether the call is a write."""
     dying: int = 0

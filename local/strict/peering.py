@@ -66,6 +66,7 @@ def _request(state: State, requester: End, accepter: End, *, multipath: bool) ->
     connection.status.change(
         connection.status.value, via=initiating, places=connection.places, reads=settings.initiating_reads
     )
+    connection.tagged.change(True, via=False, places=[requester.place], reads=settings.tags_reads)
     connection.hidden = {
         (accepter.place, False): settings.hidden_reads_accepter,
         (accepter.place, True): settings.hidden_writes_accepter,

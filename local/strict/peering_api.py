@@ -79,7 +79,7 @@ class PeeringApi(StrictApi):
         """Show what this side sees; each connection that is returned counts as read."""
         ids: list[str] = self._get_param("VpcPeeringConnectionIds", [])
         found = [self.state.find(self.place, each, write=False) for each in ids] or self.state.listed(self.place)
-        answers = [views.show(self.state, each, self.place, each.status.seen(self.place)) for each in found]
+        answers = [views.described(self.state, each, self.place) for each in found]
         selected = select(answers, self.filters, _values)
         items, following = self.paged(selected)
         for item in items:

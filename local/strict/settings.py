@@ -27,6 +27,8 @@ class Settings:
     hidden_writes_requester: int = 0
     """The same for every call that is not a Describe, even after a Describe showed the connection."""
     hidden_writes_accepter: int = 0
+    tags_reads: int = 0
+    """After Create: the tags of the request are missing on the requester's side; the answer itself has them."""
     dying_creates: int = 0
     """Create calls after Delete that return the id of the deleted connection."""
 

@@ -23,10 +23,17 @@ from local.strict.peering import CLASSIC_LINK, DNS, MODE, MULTIPATH
 
 def consume(connection: Connection, place: Place) -> None:
     """Count one Describe that returned the connection; the next one may show more."""
+    connection.tagged.read(place)
     if connection.status.read(place) == ACTIVE:
         connection.cidrs.read(place)
     for options in connection.options.values():
         options.read(place)
+
+
+def described(state: State, connection: Connection, place: Place) -> dict[str, Any]:
+    """Show the connection as a Describe does, which may lag behind."""
+    answer = show(state, connection, place, connection.status.seen(place))
+    return answer if connection.tagged.seen(place) else {**answer, "Tags": []}
 
 
 def show(state: State, connection: Connection, place: Place, status: Status) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004
 from botocore.parsers import ResponseParserError
+from botocore.retries.standard import ThrottledRetryableChecker
 
 from handler.clock import Deadline, backoff
 from handler.errors import (
@@ -48,15 +49,20 @@ VISIBLE_WITHIN: Final = 60.0
 """Seconds for which EC2 may not find a connection that it has just created (terraform-provider-aws #30423)."""
 
 THROTTLED: Final = frozenset(
-    {"requestlimitexceeded", "throttling", "throttlingexception", "toomanyrequestsexception", "concurrenttagaccess"}
-    | {"provisionedthroughputexceededexception"}
+    {code.lower() for code in ThrottledRetryableChecker._THROTTLED_ERROR_CODES}  # noqa: SLF001  # told nowhere else
+    | {"concurrenttagaccess", "kmsthrottled", "kmsthrottling", "throttled", "toomanyupdates"}
 )
+"""What botocore takes for throttling, and what EC2, SQS, SNS and Parameter Store add."""
+
 DENIED: Final = frozenset(
     {"unauthorizedoperation", "accessdenied", "accessdeniedexception", "authfailure", "optinrequired", "expiredtoken"}
+    | {"expiredtokenexception", "invalidsignatureexception"}
     | {"invalidclienttokenid", "requestexpired", "unrecognizedclientexception"}
     | {"regiondisabledexception", "blocked", "pendingverification"}
 )
 CONNECTION_NOT_FOUND: Final = "invalidvpcpeeringconnectionid.notfound"
+NOT_VISIBLE: Final = frozenset({CONNECTION_NOT_FOUND, "invalidid"})
+"""What a connection that EC2 does not know yet gets; CreateTags has a code of its own."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ def call(client: Any, operation: str, place: Place, deadline: Deadline, **parame
             failure = explain(error, operation, place, client.meta.service_model.service_id)
             logger.debug("call", operation=operation, place=str(place), failure=str(failure))
             pause = next(pauses)
-            until = visible if failure.ec2_code == CONNECTION_NOT_FOUND else deadline
+            until = visible if failure.ec2_code in NOT_VISIBLE else deadline
             if not _passing(failure, operation) or pause >= until.remaining:
                 raise failure from error
         else:
@@ -110,7 +116,7 @@ def call(client: Any, operation: str, place: Place, deadline: Deadline, **parame
 
 
 def _passing(failure: PeeringError, operation: str) -> bool:
-    if failure.ec2_code == CONNECTION_NOT_FOUND:
+    if failure.ec2_code in NOT_VISIBLE:
         return not operation.startswith(("describe", "delete_vpc"))
     return isinstance(failure, Throttling | NetworkFailure) or failure.ec2_status >= 500  # noqa: PLR2004  # HTTP's
 

@@ -195,11 +195,11 @@ class Ec2:
         found = self._all("vpc_peering_connections", "VpcPeeringConnections", filters)
         return tuple(map(shapes.connection, found))
 
-    def create_connection(self, requester: End, accepter: End, tags: Mapping[str, str]) -> str:
-        """Request a connection and return its id.
+    def create_connection(self, requester: End, accepter: End, tags: Mapping[str, str]) -> Connection:
+        """Request a connection and return it as the answer shows it.
 
-        EC2 has no client token here: for a pair that is peered already in this direction it returns the id of that
-        connection, whoever made it (terraform-provider-aws #27750). Only its owner tags tell.
+        EC2 has no client token here: for a pair that is peered already in this direction it returns that connection,
+        whoever made it (terraform-provider-aws #27750). Only its owner tags tell.
         """
         answer = self._call(
             "create_vpc_peering_connection",
@@ -209,7 +209,7 @@ class Ec2:
             PeerRegion=accepter.region,
             TagSpecifications=[{"ResourceType": "vpc-peering-connection", "Tags": shapes.tag_list(tags)}],
         )
-        return answer["VpcPeeringConnection"]["VpcPeeringConnectionId"]  # type: ignore[no-any-return]
+        return shapes.connection(answer["VpcPeeringConnection"])
 
     def accept_connection(self, connection_id: str) -> None:
         """Accept a connection; one that is accepted already is fine."""

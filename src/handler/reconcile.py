@@ -40,9 +40,6 @@ from handler.upkeep import permitted
 READ_BACK_WITHIN: Final = 300.0
 """Seconds that EC2 may take until options and tags show ("up to minutes")."""
 
-TAGS_SHOW_WITHIN: Final = 10.0
-"""Seconds that a new connection may take until its tags show."""
-
 BLOCKS_SHOW_WITHIN: Final = 30.0
 """Seconds that an active connection may take until the CIDR blocks of its VPCs show."""
 
@@ -118,9 +115,9 @@ class Reconciler:
     def _observe(self, desired: Desired) -> Observed:
         """Observe; a Delete that finds nothing looks again for what was requested just now, and may not show yet."""
         observed = observe(desired, self.sides, self.tenure.records)
-        seeks = not desired.present and desired.connection_id is None and self.tenure.unseen
+        seeks = not desired.present and self.tenure.unseen
         patience, pauses = self.deadline.within(VISIBLE_WITHIN), backoff(0.5, 5)
-        while seeks and not doomed(desired, observed) and patience.remaining > 0:
+        while seeks and not _shown(desired, observed) and patience.remaining > 0:
             self.deadline.pause(next(pauses), "a connection was requested just now, and EC2 did not show it yet")
             observed = observe(desired, self.sides, self.tenure.records)
         return observed
@@ -265,39 +262,47 @@ class Reconciler:
     def _request(self, desired: Desired, planned: Plan) -> str:
         """Request the connection until EC2 hands out a living one of ours, and return its id.
 
-        Right after a Delete EC2 may hand out the id that is being deleted (hashicorp/terraform #4781).
+        Right after a Delete EC2 may hand out the id that is being deleted (hashicorp/terraform #4781). What the answer
+        shows as a new request with our tags is ours at once, and taken back if anything fails before it shows.
         """
         requester = self.sides[Side.REQUESTER]
         (create,) = (change for change in planned.changes if isinstance(change, CreateConnection))
         pauses = backoff(0.5, 5)
         while True:
             self.tenure.requesting()
-            connection_id = requester.create_connection(*desired.ends, create.tags)
+            made = requester.create_connection(*desired.ends, create.tags)
+            connection_id = made.connection_id
+            ours = desired.owns(made) and made.status is Status.INITIATING_REQUEST
+            if ours:
+                self.witness.identified(connection_id, new=True)
             seen = requester.wait("ConnectionRequested", connection_id)
             if seen is not None and seen.status.live:
-                self._prove_ours(desired, seen)
+                self._prove_ours(desired, seen, known=ours)
                 self.witness.identified(connection_id, new=True)
                 self.witness.applied(create)
                 return connection_id
             requester.wait("ConnectionDeleted", connection_id)
             self.deadline.pause(next(pauses), f"EC2 still handed out {connection_id}, which is being deleted")
 
-    def _prove_ours(self, desired: Desired, connection: Connection) -> None:
-        """Check that a connection which was requested or adopted has our owner tags. They may show a moment late.
+    def _prove_ours(self, desired: Desired, connection: Connection, *, known: bool = False) -> None:
+        """Wait until a connection that was requested or adopted shows our owner tags, on which the rest relies.
 
         For a pair that somebody peered since we looked, EC2 returns theirs; two may adopt the same connection at once.
+        That it is ours may be `known` before.
         """
         seen: Connection | None = connection
-        patience, pauses = self.deadline.within(TAGS_SHOW_WITHIN), backoff(0.2, 2)
+        patience, pauses = self.deadline.within(VISIBLE_WITHIN), backoff(0.2, 2)
         while not (seen and desired.owns(seen)) and patience.remaining > 0:
             self.deadline.clock.sleep(next(pauses))
             seen = self.sides[Side.REQUESTER].connection(connection.connection_id)
             seen = desired.facing(seen) if seen else None
         if seen and desired.owns(seen):
             return
+        if known:
+            raise NotStabilized(f"{connection.connection_id} did not show its owner tags yet.", "Deploy again.")
         raise AlreadyExists(
-            f"{connection.connection_id}, made or adopted by somebody else meanwhile, already joins the two VPCs.",
-            "Delete it, or give another VPC: two VPCs have one peering at a time.",
+            f"{connection.connection_id}, which does not show this resource's owner tags, already joins the two VPCs.",
+            "Find out who made or adopted it meanwhile before you delete it: two VPCs have one peering at a time.",
         )
 
     def _look_again(self, desired: Desired, observed: Observed, sides: Collection[Side]) -> Observed:
@@ -419,6 +424,12 @@ def _parts(changes: Collection[Change]) -> Iterator[list[Change]]:
     rest = {side: [c for c in changes if isinstance(c, ReplaceRoute | DeleteRoute) and c.side is side] for side in Side}
     for start in range(0, max(1, *map(len, rest.values())), PART):
         yield [*(first if start == 0 else []), *(c for some in rest.values() for c in some[start : start + PART])]
+
+
+def _shown(desired: Desired, observed: Observed) -> bool:
+    """Tell whether EC2 shows what is to be deleted, with the tags that prove it ours."""
+    known = observed.view(desired.lead).connection(desired.connection_id)
+    return desired.owner.owns(known) if known else doomed(desired, observed) is not None
 
 
 def _side_of(change: Change) -> Side | None:

@@ -204,7 +204,7 @@ def test_two_that_adopt_at_once(world: World, pair: tuple[Vpc, Vpc]) -> None:
     with world.counted() as calls:
         created = stack.create(adopting(world, pair))
 
-    assert created["Reason"].startswith(f"AlreadyExists: {pcx}, made or adopted by somebody else meanwhile")
+    assert created["Reason"].startswith(f"AlreadyExists: {pcx}, which does not show this resource's owner tags")
     assert ["CreateTags"] == writes(calls)
     assert "SUCCESS" == stack.delete()["Status"]
     assert "arn:rival" in str(world.connection(vpc, pcx)["Tags"])

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from handler.calls import VISIBLE_WITHIN
 from local.strict import Fault, Settings
 from tests.harness import World, operations
 
@@ -16,7 +17,8 @@ SLOW = {
     "writes do not find it on either side": Settings(hidden_writes_requester=5, hidden_writes_accepter=5),
     "options show late": Settings(options_reads=3),
     "the CIDR blocks show late": Settings(cidr_reads=3),
-    "everything at once": Settings(2, 2, 2, 2, 2, 2, 2, 2, 2),
+    "the tags show late": Settings(tags_reads=12),
+    "everything at once": Settings(2, 2, 2, 2, 2, 2, 2, 2, 2, 2),
 }
 
 
@@ -199,3 +201,52 @@ def test_a_connection_that_appears_meanwhile_is_not_taken_for_ours(world: World)
     assert not created["PhysicalResourceId"].startswith("pcx-")
     assert "pending-acceptance" == world.status(vpc, theirs)
     assert {} == world.tags(vpc, theirs)
+
+
+def test_a_connection_whose_tags_never_show(world: World) -> None:
+    """The answer to the request has told that it is ours: it is named, and found by its id when they show at last."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    world.aws.settings.tags_reads = 45
+    stack = world.stack()
+
+    created = stack.create(world.properties(vpc, peer))
+
+    pcx = created["PhysicalResourceId"]
+    assert [pcx] == world.live(vpc)
+    assert created["Reason"].startswith(f"NotStabilized: {pcx} did not show its owner tags yet.")
+    assert VISIBLE_WITHIN <= world.time.now() < VISIBLE_WITHIN + 10
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert [] == world.live(vpc)
+
+
+def test_a_replacement_that_shows_too_late_is_taken_back(world: World) -> None:
+    """The answer to the request names it: the undo waits for it, where EC2 hides it until the time is over."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    other = world.peer_vpc("other", "10.12.0.0/16")
+    stack = world.stack()
+    old = stack.create(world.properties(vpc, peer))["PhysicalResourceId"]
+    stack.seconds = 120
+    world.aws.settings.hidden_reads_requester = 32
+
+    updated = stack.update(world.properties(vpc, other))
+
+    assert ("FAILED", old) == (updated["Status"], updated["PhysicalResourceId"])
+    assert [old] == world.live(vpc)
+
+
+@pytest.mark.parametrize("theirs", [True, False])
+def test_a_connection_that_ec2_returns_is_not_identified(world: World, *, theirs: bool) -> None:
+    """Whatever tags the answer has: one that is no new request, or has not our tags, is not ours for being returned."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    stack = world.stack()
+    tags = [] if theirs else [{"Key": key, "Value": "x"} for key in ("vpc-peering:stack-id", "vpc-peering:logical-id")]
+    specification = [{"ResourceType": "vpc-peering-connection", "Tags": tags}]
+    world.aws.settings.hidden_reads_requester = 1
+    pcx = world.peer(vpc, peer, accept=False, TagSpecifications=specification)
+
+    created = stack.create(world.properties(vpc, peer, Preflight="Off"))
+
+    assert created["Reason"].startswith(f"AlreadyExists: {pcx}, which does not show this resource's owner tags")
+    assert not created["PhysicalResourceId"].startswith("pcx-")
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert "pending-acceptance" == world.status(vpc, pcx)

@@ -59,10 +59,20 @@ THROTTLED = error("RequestLimitExceeded", status=503)
         ("Throttling", 400, Throttling),
         ("ThrottlingException", 400, Throttling),
         ("ConcurrentTagAccess", 400, Throttling),
+        ("EC2ThrottledException", 400, Throttling),
+        ("PriorRequestNotComplete", 400, Throttling),
+        ("SlowDown", 503, Throttling),
+        ("RequestThrottled", 403, Throttling),
+        ("KmsThrottled", 400, Throttling),
+        ("KMSThrottling", 400, Throttling),
+        ("Throttled", 429, Throttling),
+        ("TooManyUpdates", 400, Throttling),
         ("UnauthorizedOperation", 403, AccessDenied),
         ("AuthFailure", 401, AccessDenied),
         ("OptInRequired", 401, AccessDenied),
         ("ExpiredToken", 403, AccessDenied),
+        ("ExpiredTokenException", 400, AccessDenied),
+        ("InvalidSignatureException", 400, AccessDenied),
         ("InvalidClientTokenId", 403, AccessDenied),
         ("TagPolicyViolation", 400, InvalidRequest),
         ("VpcPeeringConnectionAlreadyExists", 400, AlreadyExists),
@@ -454,9 +464,11 @@ def test_patience_with_a_connection_that_is_not_found_ends() -> None:
         "replace_route",
     ],
 )
-@pytest.mark.parametrize("code", ["InvalidVpcPeeringConnectionID.NotFound", "InvalidVpcPeeringConnectionId.NotFound"])
+@pytest.mark.parametrize(
+    "code", ["InvalidVpcPeeringConnectionID.NotFound", "InvalidVpcPeeringConnectionId.NotFound", "InvalidID"]
+)
 def test_every_write_has_this_patience(operation: str, code: str) -> None:
-    """Whichever write comes first meets the gap, and EC2 spells the code in two ways."""
+    """Whichever write comes first meets the gap; EC2 spells the code in two ways, and CreateTags has its own."""
     client, (_, deadline) = Client(error(code), {"Return": True}), begun()
 
     assert {"Return": True} == call(client, operation, PLACE, deadline)
