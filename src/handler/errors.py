@@ -3,6 +3,7 @@
 PeeringError
 ├── InvalidRequest          the properties cannot work; nothing was changed
 ├── AccessDenied            a role cannot be assumed, or lacks a permission
+│   └── Forbidden           the installation does not permit it, or whose it is does not
 ├── NotFound                a VPC, a route table or a connection is not there
 ├── AlreadyExists           the two VPCs are peered by somebody else
 ├── ResourceConflict        a route or a connection that is not ours stands in the way
@@ -28,6 +29,10 @@ ROOM_FOR_REST: Final = 70
 """Characters of these that are kept to say how many findings are left out, and that nothing was changed."""
 
 
+OPTIONS: Final = "options"
+ROUTES: Final = "routes"
+
+
 class PeeringError(Exception):
     """A failure with its cause (the subject named) and its remedy."""
 
@@ -38,6 +43,9 @@ class PeeringError(Exception):
     """The HTTP status of that answer."""
     side = ""
     """The side that it is about, `requester` or `accepter`; empty where it is about both, or about neither."""
+    part = ""
+    """What of a plan it forbids, so that the rest may be done: `OPTIONS`, or of its side `ROUTES` or those of a table,
+    by its id; empty where it forbids the whole."""
     limit = REASON_LIMIT
     """Characters that its reason may have."""
 
@@ -60,7 +68,7 @@ class PeeringError(Exception):
     def told(self, cause: str, remedy: str) -> "PeeringError":
         """Return the same failure in other words."""
         other = type(self)(cause, remedy)
-        other.limit, other.side = self.limit, self.side
+        other.limit, other.side, other.part = self.limit, self.side, self.part
         return other
 
 
@@ -74,6 +82,10 @@ class AccessDenied(PeeringError):
     """A role cannot be assumed, or a permission is missing."""
 
     code = "AccessDenied"
+
+
+class Forbidden(AccessDenied):
+    """The installation does not permit it, or the owner of what it is about has not opened that to the installation."""
 
 
 class NotFound(PeeringError):

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from handler.changes import AcceptConnection, AdoptConnection, Change, CreateConnection, CreateRoute, ReplaceRoute
-from handler.errors import AccessDenied, PeeringError
+from handler.errors import Forbidden, PeeringError
 from handler.model import Desired, Observed, Side
 from handler.properties import account_of
 
@@ -28,23 +28,23 @@ def forbidden_places(
     guard, stack_account = desired.guard, desired.owner.account
     for side, role_arn in roles.items():
         if role_arn and not fnmatchcase(role_arn.partition(":role/")[2], guard.role_pattern):
-            yield AccessDenied(
+            yield Forbidden(
                 f"{side.prefix}RoleArn {role_arn} is not of PeerRoleNamePattern {guard.role_pattern}.",
                 "Give a role of such a name, or have the pattern of the installation changed.",
             )
         if role_arn and stack_account not in {guard.account, account_of(role_arn)}:
-            yield AccessDenied(
+            yield Forbidden(
                 f"{side.prefix}RoleArn {role_arn} is not of account {stack_account}, as the stack is.",
                 f"Make the stack in {guard.account}: a stack of another account may have only its own roles assumed.",
             )
     for side in references:
         if stack_account != guard.account:
-            yield AccessDenied(
+            yield Forbidden(
                 f"{side.prefix}ExternalId is a reference, which stacks of account {guard.account} alone may use.",
                 "Give the external id itself, by a parameter with NoEcho.",
             )
     if stack_account not in {guard.account, *(end.account for end in desired.ends)}:
-        yield AccessDenied(
+        yield Forbidden(
             f"The stack is of account {stack_account}, and neither VPC is.",
             f"Make the stack in {guard.account}, or in the account of one of the VPCs.",
         )
@@ -60,17 +60,17 @@ def forbidden_ends(desired: Desired) -> Iterator[PeeringError]:
     for side in Side:
         vpc_id, account = desired.side(side).end.vpc_id, desired.side(side).end.account
         if account == guard.account and vpc_id not in {"", *guard.vpc_ids} and "*" not in guard.vpc_ids:
-            yield AccessDenied(
+            yield Forbidden(
                 f"{side.prefix}VpcId {vpc_id} is not in VpcIds of the installation.",
                 "Give another VPC, or have it added to that parameter.",
             )
         if guard.organization and not desired.side(side).managed and account not in {guard.account, ""}:
-            yield AccessDenied(
+            yield Forbidden(
                 f"Account {account} ({side.prefix}VpcId) is not proven to be of OrganizationId {guard.organization}.",
                 f"Have the function act there, by {side.prefix}RoleArn: it can assume roles of that organization only.",
             )
         if account not in {guard.account, "", *guard.peer_accounts} and "*" not in guard.peer_accounts:
-            yield AccessDenied(
+            yield Forbidden(
                 f"Account {account} ({side.prefix}VpcId) is not in AllowedPeerAccounts.",
                 "Give another VPC, or have the account added to that parameter of the installation.",
             )
@@ -85,15 +85,17 @@ def without_consent(desired: Desired, observed: Observed, changes: Iterable[Chan
     for side, view in observed.sides():
         vpc = view.vpc
         if joins and vpc and not vpc.tags.items() >= OPT_IN.items():
-            yield _closed(f"{side.prefix}VpcId {vpc.vpc_id}")
+            yield _closed(side, f"{side.prefix}VpcId {vpc.vpc_id}")
         routed = {c.route.table_id for c in made if isinstance(c, CreateRoute | ReplaceRoute) and c.side is side}
         for table in view.tables:
             if table.table_id in routed and not table.tags.items() >= OPT_IN.items():
-                yield _closed(f"Route table {table.table_id}")
+                yield _closed(side, f"Route table {table.table_id}", part=table.table_id)
 
 
-def _closed(what: str) -> PeeringError:
+def _closed(side: Side, what: str, part: str = "") -> PeeringError:
     ((key, value),) = OPT_IN.items()
-    return AccessDenied(
+    failure = Forbidden(
         f"{what} lacks the tag {key}={value}, which RequireOptIn asks for.", "Have its owner tag it, or leave it out."
     )
+    failure.side, failure.part = side, part
+    return failure

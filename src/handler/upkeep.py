@@ -19,10 +19,20 @@ from handler.changes import (
     DeleteRoute,
     ModifyOptions,
     ReplaceRoute,
+    RouteChange,
     TagConnection,
     UntagConnection,
 )
-from handler.errors import AccessDenied, NotFound, NotStabilized, PeeringError, ResourceConflict
+from handler.errors import (
+    OPTIONS,
+    ROUTES,
+    AccessDenied,
+    Forbidden,
+    NotFound,
+    NotStabilized,
+    PeeringError,
+    ResourceConflict,
+)
 from handler.model import Connection, Desired, Observed, RouteKey
 from handler.ownership import not_ours
 from handler.plan import Plan
@@ -69,19 +79,28 @@ def digests(found: Iterable[Finding]) -> tuple[str, ...]:
 def permitted(plan: Plan, observed: Observed, known: Collection[str] = ()) -> Plan:
     """Return the part of a plan that maintenance may carry out; of `known` findings, see `findings`.
 
-    A conflict of one route leaves the others to be repaired; so does a table, a subnet or a prefix list that is gone,
-    but then no route is taken off for being asked for no more. Any other refusal leaves all as it is.
+    A conflict of one route leaves the others to be repaired, and what forbids only a part of the plan the rest. So does
+    a table, a subnet or a prefix list that is gone, but then no route is taken off for being asked for no more.
     """
-    leaves_the_rest = all(isinstance(refusal, ResourceConflict | NotFound) for refusal in plan.refusals)
     lives = plan.connection is not None and plan.connection.status.live
     foreign = any(isinstance(change, CreateConnection | AdoptConnection) for change in plan.changes)
-    if not leaves_the_rest or not lives or foreign:
+    if not lives or foreign:
         return replace(plan, refusals=(), changes=())
-    unsure = any(isinstance(refusal, NotFound) for refusal in plan.refusals)
-    changes = (change for change in plan.changes if not (unsure and isinstance(change, DeleteRoute)))
+    changes = (change for change in plan.changes if not any(_forbids(refusal, change) for refusal in plan.refusals))
     return replace(
         plan, refusals=(), changes=tuple(change for change in changes if not _contended(observed, change, known))
     )
+
+
+def _forbids(refusal: PeeringError, change: Change) -> bool:
+    """Tell whether a refusal is about a change; that of a conflict is about a route for which there is none."""
+    if isinstance(refusal, ResourceConflict):
+        return False
+    if isinstance(refusal, NotFound):
+        return isinstance(change, DeleteRoute)
+    if isinstance(change, RouteChange) and refusal.part:
+        return refusal.side == change.side and refusal.part in {ROUTES, change.route.table_id}
+    return not refusal.part or (refusal.part == OPTIONS and isinstance(change, ModifyOptions))
 
 
 def findings(desired: Desired, observed: Observed, plan: Plan, known: Collection[str] = ()) -> Iterator[Finding]:
@@ -159,7 +178,7 @@ def _count(things: object, name: str) -> str:
 
 def of_failure(failure: PeeringError) -> Finding:
     """Return the finding that a refusal, or a failed run, is."""
-    if isinstance(failure, AccessDenied):
+    if isinstance(failure, AccessDenied) and not isinstance(failure, Forbidden):
         kind = Kind.ROLE
     else:
         kind = Kind.CONFLICT if isinstance(failure, ResourceConflict) else Kind.FAILURE

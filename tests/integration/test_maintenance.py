@@ -10,8 +10,8 @@ import pytest
 
 from handler.clock import Deadline
 from handler.errors import InternalFailure, NotStabilized
-from handler.maintenance import APART, Maintenance
-from handler.model import Mode
+from handler.maintenance import APART, Maintenance, counted
+from handler.model import Guard, Mode
 from handler.registry import MemoryStore, Registry, Revision
 from handler.request import Request
 from handler.upkeep import Finding, Kind
@@ -285,6 +285,30 @@ def test_a_foreign_route_is_taken_where_the_stack_says_so(world: World, pair: tu
 
     assert [True] == [finding.done for finding in kept(stack) or []]
     assert stack.physical_id == world.routes(pair[0])[pair[0].route_table_ids[0]]["10.8.0.0/16"]
+
+
+def test_what_concerns_one_table_stops_no_other(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """`RequireOptIn`: a new table that nobody has opened yet is told, and everything else is kept."""
+    world.guard = Guard(opt_in=True)
+    for vpc in pair:
+        world.ec2(vpc).create_tags(
+            Resources=[vpc.id, *vpc.route_table_ids], Tags=[{"Key": "vpc-peering:opt-in", "Value": "true"}]
+        )
+    stack = world.stack()
+    stack.create(world.properties(*pair))
+    added = world.ec2(pair[1]).create_route_table(VpcId=pair[1].id)["RouteTable"]["RouteTableId"]
+    delete_route(world, pair[0], 0, "10.8.0.0/16")
+    delete_route(world, pair[1], 0, "10.0.0.0/16")
+
+    found = kept(stack) or []
+
+    assert {
+        ("requester", pair[0].route_table_ids[0], True),
+        ("accepter", pair[1].route_table_ids[0], True),
+        ("accepter", added, False),
+    } == {(finding.side, finding.text.removeprefix("Route table ").split()[0], finding.done) for finding in found}
+    assert {} == world.routes(pair[1])[added]
+    assert 0 == counted(found)["UnreachableRoles"]
 
 
 @pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)

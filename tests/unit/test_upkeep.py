@@ -18,7 +18,18 @@ from handler.changes import (
     TagConnection,
     UntagConnection,
 )
-from handler.errors import AccessDenied, InvalidRequest, NotFound, NotStabilized, PeeringError, ResourceConflict
+from handler.errors import (
+    OPTIONS,
+    ROUTES,
+    AccessDenied,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    NotStabilized,
+    PeeringError,
+    ResourceConflict,
+    ServiceLimitExceeded,
+)
 from handler.model import Option, Route, Side, Status
 from handler.plan import Plan
 from handler.preflight import dns_off
@@ -27,6 +38,7 @@ from handler.upkeep import Finding, Kind, digests, findings, of_failure, permitt
 from tests.unit.given import PCX, connection, desired, key, observed, peer_key, table, to
 
 ROUTE = CreateRoute(key())
+TAG = TagConnection(Side.REQUESTER, {"Team": "net"})
 CONFLICT = ResourceConflict("rtb-hub routes 10.8.0.0/16 to igw-1 already.", "Remove that route.")
 
 
@@ -36,7 +48,7 @@ CONFLICT = ResourceConflict("rtb-hub routes 10.8.0.0/16 to igw-1 already.", "Rem
         (Plan((ROUTE,), connection=connection()), (ROUTE,)),
         (Plan((ROUTE,), (CONFLICT,), connection()), (ROUTE,)),
         (Plan((ROUTE,), (CONFLICT, InvalidRequest("a", "b")), connection()), ()),
-        (Plan((ROUTE,), (AccessDenied("a", "b"),), connection()), ()),
+        (Plan((ROUTE,), (Forbidden("a", "b"),), connection()), ()),
         (Plan((ROUTE, DeleteRoute(key())), (NotFound("a", "b"), CONFLICT), connection()), (ROUTE,)),
         (Plan((ROUTE, DeleteRoute(key())), (CONFLICT,), connection()), (ROUTE, DeleteRoute(key()))),
         (Plan((CreateConnection({}), ROUTE)), ()),
@@ -56,6 +68,33 @@ def test_permitted(plan: Plan, expected: tuple[Change, ...]) -> None:
     allowed = permitted(plan, observed())
 
     assert (expected, ()) == (allowed.changes, allowed.refusals)
+
+
+def about(failure: PeeringError, side: str, part: str) -> PeeringError:
+    """Return a failure that is about a part of a plan."""
+    failure.side, failure.part = side, part
+    return failure
+
+
+TABLE_2, PEER = CreateRoute(key(table_id="rtb-2")), CreateRoute(peer_key())
+DNS = ModifyOptions(Side.ACCEPTER, {Option.DNS: True})
+
+
+@pytest.mark.parametrize(
+    ("refusal", "left"),
+    [
+        (about(Forbidden("a", "b"), "requester", "rtb-hub"), [TABLE_2, PEER, DNS, TAG]),
+        (about(ServiceLimitExceeded("a", "b"), "accepter", "rtb-hub"), [ROUTE, TABLE_2, PEER, DNS, TAG]),
+        (about(InvalidRequest("a", "b"), "requester", ROUTES), [PEER, DNS, TAG]),
+        (about(InvalidRequest("a", "b"), "requester", OPTIONS), [ROUTE, TABLE_2, PEER, TAG]),
+        (about(InvalidRequest("a", "b"), "requester", ""), []),
+    ],
+)
+def test_what_forbids_a_part(refusal: PeeringError, left: list[Change]) -> None:
+    """A table, the routes of a side, or the options: everything else is repaired."""
+    plan = Plan((ROUTE, TABLE_2, PEER, DNS, TAG), (refusal, CONFLICT), connection())
+
+    assert left == [*permitted(plan, observed()).changes]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +215,12 @@ def test_what_is_said_of_somebody_elses_connection_that_ended() -> None:
 
 @pytest.mark.parametrize(
     ("failure", "kind"),
-    [(AccessDenied("a.", "b."), Kind.ROLE), (CONFLICT, Kind.CONFLICT), (InvalidRequest("a.", "b."), Kind.FAILURE)],
+    [
+        (AccessDenied("a.", "b."), Kind.ROLE),
+        (Forbidden("a.", "b."), Kind.FAILURE),
+        (CONFLICT, Kind.CONFLICT),
+        (InvalidRequest("a.", "b."), Kind.FAILURE),
+    ],
 )
 def test_what_is_said_of_a_failure(failure: PeeringError, kind: Kind) -> None:
     """With its remedy: whoever reads it is to do something."""
