@@ -1,7 +1,7 @@
 """The life of one resource: from a request of CloudFormation to what it is to be answered."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
@@ -50,10 +50,12 @@ class Run:
     """What is looked at together with other resources; then nothing can be changed."""
     attributes: bool = False
     """Whether maintenance reads the DNS attributes of the VPCs too: a call each, which a sweep leaves out."""
+    unreached: dict[Side, PeeringError] = field(default_factory=dict)
+    """Why maintenance has to do without a side."""
 
     def reconciler(self, sides: Sides) -> Reconciler:
         """Return what acts on some sides."""
-        return Reconciler(sides, self.tenure, self.deadline, self.progress, self.upkeep)
+        return Reconciler(sides, self.tenure, self.deadline, self.progress, self.upkeep, bool(self.unreached))
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class Lifecycle:
 
     def upkeep(self, request: Request, run: Run, *, repair: bool) -> tuple[Desired, Outcome]:
         """Look at a resource as its stack asked for it last, and `repair` what is not so; the plan is the whole one.
+
+        Where the other side than the lead cannot be reached, it is that of the rest, and the run has the reason.
 
         Raises:
             PeeringError: what is there cannot be read, or not be repaired.
@@ -221,7 +225,10 @@ class Lifecycle:
         run.progress.removed(desired, outcome)
 
     def _open(self, properties: Properties, desired: Desired, run: Run) -> dict[Side, Ec2]:
-        """Open the sides of which, or from which, something is asked, at once. Delete goes on without the other one."""
+        """Open the sides of which, or from which, something is asked, at once.
+
+        Delete and maintenance go on without the other one.
+        """
         accesses = _accesses(properties, desired)
         asked = [side for side in Side if desired.side(side).managed]
         opened = parallel(partial(self._open_side, desired, side, accesses[side], run) for side in asked)
@@ -234,8 +241,13 @@ class Lifecycle:
                 access = self.sessions.recalled(access, self.managed_by, run.deadline, run.reads)
             return self.sessions.open(access, name, run.deadline, run.reads)
         except AccessDenied as failure:
-            if run.upkeep and access.external_id is None:
-                raise failure.told(failure.cause, UNKNOWN_EXTERNAL_ID) from failure
+            unknown = run.upkeep and access.external_id is None
+            told = failure.told(failure.cause, UNKNOWN_EXTERNAL_ID) if unknown else failure
+            if run.upkeep and side is not desired.lead:
+                run.unreached[side] = told
+                return None
+            if unknown:
+                raise told from failure
             if desired.present or side is desired.lead:
                 raise
             logger.warning("the accepter's side cannot be reached", reason=failure.reason)

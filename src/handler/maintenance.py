@@ -15,7 +15,6 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from handler.calls import MARK
-from handler.changes import Change
 from handler.clock import Deadline
 from handler.ec2 import Reads
 from handler.errors import PeeringError
@@ -169,7 +168,7 @@ class Maintenance:
             desired, outcome = self.lifecycle.upkeep(tenure.claim.request, run, repair=False)
         except PeeringError as failure:
             return [of_failure(failure)], Observed(None, None)
-        return [*findings(desired, outcome.observed, outcome.plan, tenure.findings)], outcome.observed
+        return _found(desired, outcome, tenure.findings, run), outcome.observed
 
     def _rests_still(self, tenure: Tenure, deadline: Deadline) -> bool:
         """Tell whether nothing has happened to a resource since it was looked at: else what was found may be untrue."""
@@ -190,11 +189,11 @@ class Maintenance:
         part = _part(deadline)
         part.guard = tenure.check
         progress = _progress(tenure)
-        run = replace(look, deadline=part, progress=progress, reads=None)
+        run = replace(look, deadline=part, progress=progress, reads=None, unreached={})
         found: list[Finding] = []
         try:
             desired, outcome = self.lifecycle.upkeep(tenure.claim.request, run, repair=True)
-            found = _done(desired, outcome, progress.changes, before)
+            found = repaired(_found(desired, outcome, before, run), progress.changes, outcome.observed)
         except (Superseded, LeaseLost):
             return None
         except PeeringError as failure:
@@ -206,9 +205,9 @@ class Maintenance:
         return found
 
 
-def _done(desired: Desired, outcome: Outcome, changes: list[Change], known: tuple[str, ...]) -> list[Finding]:
-    found = [*findings(desired, outcome.observed, outcome.plan, known)]
-    return repaired(found, changes, outcome.observed)
+def _found(desired: Desired, outcome: Outcome, known: tuple[str, ...], run: Run) -> list[Finding]:
+    seen = findings(desired, outcome.observed, outcome.plan, known)
+    return [*seen, *map(of_failure, run.unreached.values())]
 
 
 def _progress(tenure: Tenure) -> Progress:

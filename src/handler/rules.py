@@ -91,7 +91,7 @@ def bad_rules(desired: Desired, observed: Observed, connection: Connection | Non
                 *_bad_subnets(desired, observed, side),
                 *_bad_destinations(desired, observed, connection, side),
             ):
-                refusal.side, refusal.part = side, refusal.part or ROUTES
+                refusal.side, refusal.part = refusal.side or side, refusal.part or ROUTES
                 yield refusal
 
 
@@ -130,7 +130,9 @@ def _bad_subnets(desired: Desired, observed: Observed, side: Side) -> Iterator[P
 
 def _nowhere(desired: Desired, side: Side, what: str) -> PeeringError:
     end = desired.side(side).end
-    return NotFound(f"{what} of {end.vpc_id} ({end.region}, {end.account}).", f"Give what {end.vpc_id} has.")
+    failure = NotFound(f"{what} of {end.vpc_id} ({end.region}, {end.account}).", f"Give what {end.vpc_id} has.")
+    failure.side = side
+    return failure
 
 
 def _bad_destinations(

@@ -33,7 +33,7 @@ from handler.errors import (
     PeeringError,
     ResourceConflict,
 )
-from handler.model import Connection, Desired, Observed, RouteKey
+from handler.model import Connection, Desired, Observed, RouteKey, Side, Status
 from handler.ownership import not_ours
 from handler.plan import Plan
 from handler.preflight import dns_off
@@ -45,6 +45,10 @@ REMEDY_OF_FOREIGN: Final = "Ask its requester for a new one, and deploy the stac
 
 
 CONTENDED: Final = "It was put right at the last look and taken again: leave it to one of the two who ask for it."
+
+
+OF_BOTH_SIDES: Final = (AcceptConnection, DeleteRoute, TagConnection, UntagConnection)
+"""Changes that rest on what either side shows."""
 
 
 class Kind(StrEnum):
@@ -74,6 +78,21 @@ class Finding:
 def digests(found: Iterable[Finding]) -> tuple[str, ...]:
     """Return what the findings, repaired or not, are known by later: an item of the registry has to hold thousands."""
     return tuple(sha256(str(finding).encode()).hexdigest()[:16] for finding in found)
+
+
+def certain(plan: Plan, observed: Observed) -> Plan:
+    """Return the part of a plan that holds though a side could not be reached.
+
+    Which routes are stale and how the connection is named rests on both sides, and so does all else until it is active.
+    """
+    lives = plan.connection is None or plan.connection.status is Status.ACTIVE
+    changes = (change for change in plan.changes if lives and not isinstance(change, OF_BOTH_SIDES))
+    refusals = (refusal for refusal in plan.refusals if not refusal.side or observed.side(Side(refusal.side)))
+    return replace(
+        plan,
+        changes=tuple(c for c in changes if not (isinstance(c, ReplaceRoute) and c.target is not None)),
+        refusals=tuple(refusals),
+    )
 
 
 def permitted(plan: Plan, observed: Observed, known: Collection[str] = ()) -> Plan:

@@ -34,7 +34,7 @@ from handler.model import Option, Route, Side, Status
 from handler.plan import Plan
 from handler.preflight import dns_off
 from handler.routes import conflict
-from handler.upkeep import Finding, Kind, digests, findings, of_failure, permitted, repaired
+from handler.upkeep import Finding, Kind, certain, digests, findings, of_failure, permitted, repaired
 from tests.unit.given import PCX, connection, desired, key, observed, peer_key, table, to
 
 ROUTE = CreateRoute(key())
@@ -68,6 +68,22 @@ def test_permitted(plan: Plan, expected: tuple[Change, ...]) -> None:
     allowed = permitted(plan, observed())
 
     assert (expected, ()) == (allowed.changes, allowed.refusals)
+
+
+def test_what_holds_though_a_side_is_not_reached() -> None:
+    """No route is taken for stale, no name for wrong, and nothing is told of what nobody could see."""
+    taken, back = ReplaceRoute(key("10.9.0.0/16"), "igw-1"), ReplaceRoute(key("10.7.0.0/16"), PCX, "igw-1")
+    both = (AcceptConnection(), DeleteRoute(key()), TAG, UntagConnection(Side.REQUESTER, {"a": "b"}), back)
+    refusals = (about(NotFound("a", "b"), "accepter", ""), about(NotFound("c", "d"), "requester", ""), CONFLICT)
+    plan = Plan((ROUTE, taken, DNS, *both), refusals, connection())
+    world = replace(observed(connection()), accepter=None)
+
+    left = certain(plan, world)
+
+    assert ((ROUTE, taken, DNS), refusals[1:]) == (left.changes, left.refusals)
+    assert () == certain(replace(plan, connection=connection(Status.PENDING_ACCEPTANCE)), world).changes
+    lost = Plan((CreateConnection({}), ROUTE))
+    assert lost == certain(lost, world)
 
 
 def about(failure: PeeringError, side: str, part: str) -> PeeringError:
