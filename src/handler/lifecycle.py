@@ -99,19 +99,25 @@ class Lifecycle:
         return desired, reconciler.keep(desired) if repair else reconciler.look(desired)
 
     def planned(self, request: Request, run: Run) -> Outcome:
-        """Return what a Create or an Update would find and change.
+        """Return what a request would find and change.
 
         Raises:
             PeeringError: the properties cannot work, or what is there cannot be read.
 
         """
         home, owner = self._origin(request)
+        if request.request_type == "Delete":
+            properties = _salvaged(request.resource_properties, home, owner)
+            desired = desire(properties, home, owner, present=False)
+            sides, desired = self._reach(properties, replace(desired, connection_id=request.connection_id), run)
+            return run.reconciler(sides).look(desired)
         properties = parse(request.resource_properties, home)
         desired = self._permitted(properties, home, owner)
-        if request.request_type == "Update":
-            previous = desire(_salvaged(request.old_resource_properties, home, owner), home, owner)
-            desired = replace(desired, previous=previous, connection_id=request.connection_id)
-        sides, desired = self._reach(properties, desired, run)
+        if request.request_type == "Create":
+            sides, desired = self._reach(properties, desired, run)
+        else:
+            old_properties = _salvaged(request.old_resource_properties, home, owner)
+            sides, desired = self._reach_anew(request, properties, old_properties, desired, run)
         return run.reconciler(sides).look(desired)
 
     def _origin(self, request: Request) -> tuple[Home, Owner]:
@@ -136,11 +142,7 @@ class Lifecycle:
             self._remember(properties, desired, run)
             return
         old_properties = _salvaged(request.old_resource_properties, home, owner)
-        previous = desire(old_properties, home, owner)
-        desired = replace(desired, previous=previous, connection_id=request.connection_id)
-        # What the old properties made on the accepter's side is taken back, though nothing new is asked there.
-        remains = previous.accepter.managed and properties.reaches_accepter(home)
-        sides, desired = self._reach(properties, desired, run, remains=remains)
+        sides, desired = self._reach_anew(request, properties, old_properties, desired, run)
         self._remove_remnant(old_properties, desired, run)
         reconciler = run.reconciler(sides)
         run.progress.reached(_reconcile_or_undo(reconciler, desired, request, run.progress))
@@ -169,6 +171,19 @@ class Lifecycle:
         if desired.ends != looking.ends:  # the sessions of roles could only look so far
             sides = self._open(properties, desired, run)
         return {side: ec2 for side, ec2 in sides.items() if desired.side(side).managed}, desired
+
+    def _reach_anew(
+        self, request: Request, properties: Properties, old_properties: Properties, desired: Desired, run: Run
+    ) -> tuple[Sides, Desired]:
+        """Do as `_reach` for an Update, whose desired state has then what was asked for before.
+
+        What the old properties made on the accepter's side is taken back, though nothing new is asked there.
+        """
+        home, owner = self._origin(request)
+        previous = desire(old_properties, home, owner)
+        desired = replace(desired, previous=previous, connection_id=request.connection_id)
+        remains = previous.accepter.managed and properties.reaches_accepter(home)
+        return self._reach(properties, desired, run, remains=remains)
 
     def _remove_remnant(self, old_properties: Properties, desired: Desired, run: Run) -> None:
         """Remove what a replacement left that failed and could not be taken back.
