@@ -3,6 +3,7 @@
 PeeringError
 ├── InvalidRequest          the properties cannot work; nothing was changed
 ├── AccessDenied            a role cannot be assumed, or lacks a permission
+│   └── RoleUnreachable     a role cannot be assumed: nothing is known of its side
 ├── NotFound                a VPC, a route table or a connection is not there
 ├── AlreadyExists           the two VPCs are peered by somebody else
 ├── ResourceConflict        a route or a connection that is not ours stands in the way
@@ -30,6 +31,8 @@ ROOM_FOR_REST: Final = 70
 
 UNCHANGED: Final = "Nothing was changed."
 """The remedy of what says itself what would be right; of several findings it is the end."""
+OPTIONS: Final = "options"
+ROUTES: Final = "routes"
 
 
 class PeeringError(Exception):
@@ -42,6 +45,9 @@ class PeeringError(Exception):
     """The HTTP status of that answer."""
     side = ""
     """The side that it is about, `requester` or `accepter`; empty where it is about both, or about neither."""
+    part = ""
+    """What of a plan it forbids, so that the rest may be done: `OPTIONS`, or of its side `ROUTES` or those of a table,
+    by its id; empty where it forbids the whole."""
     limit = REASON_LIMIT
     """Characters that its reason may have."""
 
@@ -64,7 +70,7 @@ class PeeringError(Exception):
     def told(self, cause: str, remedy: str) -> "PeeringError":
         """Return the same failure in other words."""
         other = type(self)(cause, remedy)
-        other.limit, other.side = self.limit, self.side
+        other.limit, other.side, other.part = self.limit, self.side, self.part
         return other
 
 

@@ -85,15 +85,17 @@ def without_consent(desired: Desired, observed: Observed, changes: Iterable[Chan
     for side, view in observed.sides():
         vpc = view.vpc
         if joins and vpc and not vpc.tags.items() >= OPT_IN.items():
-            yield _closed(f"{side.prefix}VpcId {vpc.vpc_id}")
+            yield _closed(side, f"{side.prefix}VpcId {vpc.vpc_id}")
         routed = {c.route.table_id for c in made if isinstance(c, CreateRoute | ReplaceRoute) and c.side is side}
         for table in view.tables:
             if table.table_id in routed and not table.tags.items() >= OPT_IN.items():
-                yield _closed(f"Route table {table.table_id}")
+                yield _closed(side, f"Route table {table.table_id}", part=table.table_id)
 
 
-def _closed(what: str) -> PeeringError:
+def _closed(side: Side, what: str, part: str = "") -> PeeringError:
     ((key, value),) = OPT_IN.items()
-    return AccessDenied(
+    failure = AccessDenied(
         f"{what} lacks the tag {key}={value}, which RequireOptIn asks for.", "Have its owner tag it, or leave it out."
     )
+    failure.side, failure.part = side, part
+    return failure

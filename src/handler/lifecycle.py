@@ -1,7 +1,7 @@
 """The life of one resource: from a request of CloudFormation to what it is to be answered."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
@@ -50,10 +50,12 @@ class Run:
     """What is looked at together with other resources; then nothing can be changed."""
     attributes: bool = False
     """Whether maintenance reads the DNS attributes of the VPCs too: a call each, which a sweep leaves out."""
+    unreached: dict[Side, PeeringError] = field(default_factory=dict)
+    """Why maintenance has to do without a side."""
 
     def reconciler(self, sides: Sides) -> Reconciler:
         """Return what acts on some sides."""
-        return Reconciler(sides, self.tenure, self.deadline, self.progress, self.upkeep)
+        return Reconciler(sides, self.tenure, self.deadline, self.progress, self.upkeep, bool(self.unreached))
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class Lifecycle:
     def upkeep(self, request: Request, run: Run, *, repair: bool) -> tuple[Desired, Outcome]:
         """Look at a resource as its stack asked for it last, and `repair` what is not so; the plan is the whole one.
 
+        Where the other side than the lead cannot be reached, it is that of the rest, and the run has the reason.
+
         Raises:
             PeeringError: what is there cannot be read, or not be repaired.
 
@@ -95,19 +99,25 @@ class Lifecycle:
         return desired, reconciler.keep(desired) if repair else reconciler.look(desired)
 
     def planned(self, request: Request, run: Run) -> Outcome:
-        """Return what a Create or an Update would find and change.
+        """Return what a request would find and change.
 
         Raises:
             PeeringError: the properties cannot work, or what is there cannot be read.
 
         """
         home, owner = self._origin(request)
+        if request.request_type == "Delete":
+            properties = _salvaged(request.resource_properties, home, owner)
+            desired = desire(properties, home, owner, present=False)
+            sides, desired = self._reach(properties, replace(desired, connection_id=request.connection_id), run)
+            return run.reconciler(sides).look(desired)
         properties = _parsed(request.resource_properties, home)
         desired = self._permitted(properties, home, owner)
-        if request.request_type == "Update":
-            previous = desire(_salvaged(request.old_resource_properties, home, owner), home, owner)
-            desired = replace(desired, previous=previous, connection_id=request.connection_id)
-        sides, desired = self._reach(properties, desired, run)
+        if request.request_type == "Create":
+            sides, desired = self._reach(properties, desired, run)
+        else:
+            old_properties = _salvaged(request.old_resource_properties, home, owner)
+            sides, desired = self._reach_anew(request, properties, old_properties, desired, run)
         return run.reconciler(sides).look(desired)
 
     def _origin(self, request: Request) -> tuple[Home, Owner]:
@@ -132,20 +142,14 @@ class Lifecycle:
             self._remember(properties, desired, run)
             return
         old_properties = _salvaged(request.old_resource_properties, home, owner)
-        previous = desire(old_properties, home, owner)
-        restores = run.tenure.had(desired.foreign_id)
-        desired = replace(desired, previous=previous, connection_id=request.connection_id, restores=restores)
-        # What the old properties made on the accepter's side is taken back, though nothing new is asked there: by the
-        # old role, where the new properties name none.
-        remains = previous.accepter.managed and not desired.accepter.managed
-        reaching = properties if properties.reaches_accepter(home) else properties.with_peer_role_of(old_properties)
-        sides, desired = self._reach(reaching, desired, run, remains=remains)
+        managed = desired.accepter.managed
+        sides, desired = self._reach_anew(request, properties, old_properties, desired, run)
         self._remove_remnant(old_properties, desired, run)
         reconciler = run.reconciler(sides)
         outcome = _reconcile_or_undo(reconciler, desired, request, run.progress)
         run.progress.reached(outcome)
-        asked = desired.same_pair is not None and desired.same_pair.accepter.routes is not None
-        run.progress.left(desired, outcome, unreached=remains and asked and outcome.observed.accepter is None)
+        remains = not managed and desired.same_pair is not None and desired.same_pair.accepter.routes is not None
+        run.progress.left(desired, outcome, unreached=remains and outcome.observed.accepter is None)
         self._remember(properties, desired, run)
 
     def _remember(self, properties: Properties, desired: Desired, run: Run) -> None:
@@ -167,10 +171,26 @@ class Lifecycle:
         sides = self._open(properties, looking, run, remains=remains)
         desired = find(desired, sides, run.tenure.vpc_ids(desired.connection_id))
         if desired.same_pair:
-            desired = _managing_accepter(desired, managed=Side.ACCEPTER in sides)
+            desired = _managing_accepter(desired, managed=Side.ACCEPTER in sides if remains else managed)
         if desired.ends != looking.ends:  # the sessions of roles could only look so far
             sides = self._open(properties, desired, run)
         return {side: ec2 for side, ec2 in sides.items() if desired.side(side).managed}, desired
+
+    def _reach_anew(
+        self, request: Request, properties: Properties, old_properties: Properties, desired: Desired, run: Run
+    ) -> tuple[Sides, Desired]:
+        """Do as `_reach` for an Update, whose desired state has then what was asked for before.
+
+        What the old properties made on the accepter's side is taken back, though nothing new is asked there: by the old
+        role, where the new properties name none.
+        """
+        home, owner = self._origin(request)
+        previous = desire(old_properties, home, owner)
+        restores = run.tenure.had(desired.foreign_id)
+        desired = replace(desired, previous=previous, connection_id=request.connection_id, restores=restores)
+        remains = previous.accepter.managed and not desired.accepter.managed
+        reaching = properties if properties.reaches_accepter(home) else properties.with_peer_role_of(old_properties)
+        return self._reach(reaching, desired, run, remains=remains)
 
     def _remove_remnant(self, old_properties: Properties, desired: Desired, run: Run) -> None:
         """Remove what a replacement left that failed and could not be taken back.
@@ -230,7 +250,7 @@ class Lifecycle:
     def _open(self, properties: Properties, desired: Desired, run: Run, *, remains: bool = False) -> dict[Side, Ec2]:
         """Open the sides of which, or from which, something is asked, at once.
 
-        A Delete goes on without the other one, and an Update where only something of old `remains` there.
+        A Delete and maintenance go on without the other one, and an Update where only something of old `remains` there.
         """
         accesses = _accesses(properties, desired)
         asked = [side for side in Side if desired.side(side).managed]
@@ -244,8 +264,13 @@ class Lifecycle:
                 access = self.sessions.recalled(access, self.managed_by, run.deadline, run.reads)
             return self.sessions.open(access, name, run.deadline, run.reads)
         except AccessDenied as failure:
-            if run.upkeep and access.external_id is None:
-                raise failure.told(failure.cause, UNKNOWN_EXTERNAL_ID) from failure
+            unknown = run.upkeep and access.external_id is None
+            told = failure.told(failure.cause, UNKNOWN_EXTERNAL_ID) if unknown else failure
+            if run.upkeep and side is not desired.lead:
+                run.unreached[side] = told
+                return None
+            if unknown:
+                raise told from failure
             if side is desired.lead or (desired.present and not remains):
                 raise
             logger.warning("the accepter's side cannot be reached", reason=failure.reason)

@@ -21,7 +21,6 @@ from aws_lambda_powertools.utilities.batch import (
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from handler.calls import MARK
-from handler.changes import Change
 from handler.clock import Deadline
 from handler.ec2 import Reads
 from handler.errors import PeeringError
@@ -161,7 +160,7 @@ class Maintenance:
             return None
         _log(found)
         # What was found before may still be so where nothing could be seen.
-        now = digests(found) if observed else _joined(before, digests(found))
+        now = digests(found) if observed and not run.unreached else _joined(before, digests(found))
         if mode is not Mode.REPORT and tenure.note(now, deadline):
             self._tell(tenure, found, before, deadline)
         return found
@@ -176,7 +175,7 @@ class Maintenance:
             desired, outcome = self.lifecycle.upkeep(tenure.claim.request, run, repair=False)
         except PeeringError as failure:
             return [of_failure(failure)], None
-        return [*findings(desired, outcome.observed, outcome.plan, tenure.findings)], outcome.observed
+        return _found(desired, outcome, tenure.findings, run), outcome.observed
 
     def _rests_still(self, tenure: Tenure, deadline: Deadline) -> bool:
         """Tell whether nothing has happened to a resource since it was looked at: else what was found may be untrue."""
@@ -197,12 +196,12 @@ class Maintenance:
         part = _part(deadline)
         part.guard = tenure.check
         progress = _progress(tenure)
-        run = replace(look, deadline=part, progress=progress, reads=None)
+        run = replace(look, deadline=part, progress=progress, reads=None, unreached={})
         found: list[Finding] = []
         noted = before
         try:
             desired, outcome = self.lifecycle.upkeep(tenure.claim.request, run, repair=True)
-            found = _done(desired, outcome, progress.changes, before)
+            found = repaired(_found(desired, outcome, before, run), progress.changes, outcome.observed)
             noted = digests(found)
         except (Superseded, LeaseLost):
             return None
@@ -231,9 +230,9 @@ class _Batch(BatchProcessor):
         return super().failure_handler(record, exception)
 
 
-def _done(desired: Desired, outcome: Outcome, changes: list[Change], known: tuple[str, ...]) -> list[Finding]:
-    found = [*findings(desired, outcome.observed, outcome.plan, known)]
-    return repaired(found, changes, outcome.observed)
+def _found(desired: Desired, outcome: Outcome, known: tuple[str, ...], run: Run) -> list[Finding]:
+    seen = findings(desired, outcome.observed, outcome.plan, known)
+    return [*seen, *map(of_failure, run.unreached.values())]
 
 
 def _joined(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,19 +7,24 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_pascal
 
+from handler.changes import ReplaceRoute, RouteChange
 from handler.clock import Deadline
-from handler.errors import PeeringError
+from handler.errors import InvalidRequest, PeeringError
 from handler.item import Claim
 from handler.lifecycle import Run
 from handler.maintenance import Maintenance
 from handler.model import Mode
+from handler.plan import Plan as ChangePlan
 from handler.progress import Progress
-from handler.registry import MemoryStore, Tenure
+from handler.registry import Key, MemoryStore, Tenure
 from handler.request import Request
 from handler.telemetry import begin
 
 NOBODY: Final = "arn:aws:cloudformation:{}:{}:stack/plan/0"
 UNKNOWN: Final = "There is no such resource, or a request of its stack is under way or has failed."
+IDS: Final = ("VpcId", "PeerVpcId", "VpcPeeringConnectionId")
+REPLACEMENT: Final = "This is a replacement: another connection takes the place of {}."
+REMOVAL: Final = "Once the stack is complete, CloudFormation has {} deleted:"
 FORGOTTEN: Final = "Maintenance leaves it alone from now on. Its connection and its routes stay as they are."
 
 
@@ -119,32 +124,74 @@ class Operator:
         return {"Findings": [asdict(finding) for finding in found], "Text": text}
 
     def _plan(self, asked: Plan, function_arn: str, deadline: Deadline) -> dict[str, Any]:
-        token = str(asked.resource_properties.get("ServiceToken", function_arn))
-        _, _, _, region, account, *_ = token.split(":")
-        request = Request.model_construct(
-            request_type="Create" if asked.old_resource_properties is None else "Update",
-            service_token=token,
-            stack_id=asked.stack_id or NOBODY.format(region, account),
-            response_url="",
-            request_id="plan",
-            logical_resource_id=asked.logical_resource_id,
-            physical_resource_id=asked.physical_resource_id,
-            resource_properties=asked.resource_properties,
-            old_resource_properties=asked.old_resource_properties or {},
-        )
-        given = (asked.resource_properties, request.old_resource_properties)
+        request, tenure = self._request(asked, function_arn, deadline)
+        given = (request.resource_properties, request.old_resource_properties)
         secrets = [str(each.get(name, "")) for each in given for name in ("ExternalId", "PeerExternalId")]
         begin(secrets, stack_id=request.stack_id, logical_id=request.logical_resource_id)
-        registry = self.maintenance.registry
-        known = registry.resting((request.stack_id, request.logical_resource_id), deadline)
-        tenure = known or Tenure(MemoryStore(), registry.clock, Claim(request, "plan"))
-        outcome = self.maintenance.lifecycle.planned(request, Run(deadline, Progress(""), tenure))
-        changes, refusals = [str(each) for each in outcome.plan.changes], [str(each) for each in outcome.plan.refusals]
+        run = Run(deadline, Progress(""), tenure)
+        plan = self.maintenance.lifecycle.planned(request, run).plan
+        stays = plan.connection is not None and plan.connection.connection_id == request.connection_id
+        replaced = None if stays else request.connection_id
+        removal = self._removal(request, plan, run) if replaced else []
+        changes, refusals = [str(each) for each in plan.changes], [str(each) for each in plan.refusals]
         lines = [*(f"refused: {each}" for each in refusals), *changes]
+        if replaced:
+            lines = [REPLACEMENT.format(replaced), *lines, REMOVAL.format(replaced), *removal]
         return {
             "Changes": changes,
-            "Counts": outcome.plan.counts,
+            "Counts": plan.counts,
             "Refusals": refusals,
-            "Skipped": [str(route) for route in outcome.plan.skipped],
+            "Skipped": [str(route) for route in plan.skipped],
+            "Replaces": replaced,
+            "Removal": removal,
             "Text": "\n".join(lines) or "Nothing would change.",
         }
+
+    def _request(self, asked: Plan, function_arn: str, deadline: Deadline) -> tuple[Request, Tenure]:
+        """Return the request that CloudFormation would send, and what is known of the resource.
+
+        Raises:
+            InvalidRequest: it is an Update, and nobody knows of which resource.
+
+        """
+        old, token = asked.old_resource_properties, asked.resource_properties.get("ServiceToken")
+        if not isinstance(token, str) or not token.startswith("arn:"):  # a function of the template
+            token = function_arn
+        _, _, _, region, account, *_ = token.split(":")
+        registry = self.maintenance.registry
+        key = (asked.stack_id or NOBODY.format(region, account), asked.logical_resource_id)
+        if old is not None and asked.stack_id is None:
+            key = self._of_pair(old, deadline)
+        known = registry.resting(key, deadline)
+        connection_id = known.claim.request.physical_resource_id if known else None
+        request = Request.model_construct(
+            request_type="Create" if old is None else "Update",
+            service_token=token,
+            stack_id=key[0],
+            response_url="",
+            request_id="plan",
+            logical_resource_id=key[1],
+            physical_resource_id=asked.physical_resource_id or connection_id,
+            resource_properties={**asked.resource_properties, "ServiceToken": token},
+            old_resource_properties=old or {},
+        )
+        return request, known or Tenure(MemoryStore(), registry.clock, Claim(request, "plan"))
+
+    def _of_pair(self, properties: Mapping[str, Any], deadline: Deadline) -> Key:
+        """Return the only resource of the VPCs, or of the connection, that properties name."""
+        named = {str(properties[name]) for name in IDS if properties.get(name)}
+        entries = self.maintenance.registry.store.entries(deadline)
+        found = [entry.key for entry in entries if named and named <= entry.names]
+        if len(found) != 1:
+            raise InvalidRequest(
+                f"{len(found)} resources are known that have the VPCs of OldResourceProperties.",
+                "Give StackId and LogicalResourceId, and PhysicalResourceId where maintenance does not know it.",
+            )
+        return found[0]
+
+    def _removal(self, request: Request, plan: ChangePlan, run: Run) -> list[str]:
+        """Return what the clean-up after a replacement deletes: not the routes that have moved by then."""
+        old = {"request_type": "Delete", "resource_properties": request.old_resource_properties}
+        gone = self.maintenance.lifecycle.planned(request.model_copy(update=old), run).plan
+        moved = {change.route for change in plan.changes if isinstance(change, ReplaceRoute)}
+        return [str(each) for each in gone.changes if not (isinstance(each, RouteChange) and each.route in moved)]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from handler.changes import AcceptConnection, Change, CreateConnection, CreateRoute, ModifyOptions
-from handler.errors import InvalidRequest, PeeringError, ServiceLimitExceeded
+from handler.errors import OPTIONS, InvalidRequest, PeeringError, ServiceLimitExceeded
 from handler.model import Desired, Observed, ObservedSide, Option, Quota, Side, is_prefix_list
 
 LEAST_QUOTA: Final = 50
@@ -56,7 +56,7 @@ def dns_off(desired: Desired, observed: Observed) -> Iterator[PeeringError]:
                 "which DNS resolution over a peering needs in both VPCs.",
                 f"Turn it on, or leave out {Option.DNS} of both sides.",
             )
-            failure.side = side
+            failure.side, failure.part = side, OPTIONS
             yield failure
 
 
@@ -73,10 +73,12 @@ def _too_many_routes(side: Side, view: ObservedSide, changes: Iterable[Change]) 
     most = view.quotas.get(Quota.ROUTES_PER_TABLE)
     for (table_id, ipv6), count in _route_counts(view, side, changes).items():
         if most is not None and count > most:
-            yield ServiceLimitExceeded(
+            failure = ServiceLimitExceeded(
                 f"{table_id} would have {count} {'IPv6' if ipv6 else 'IPv4'} routes, and its quota is {most}.",
                 "Ask for more in Service Quotas (routes per route table), or give fewer destinations.",
             )
+            failure.side, failure.part = side, table_id
+            yield failure
 
 
 def _route_counts(view: ObservedSide, side: Side, changes: Iterable[Change]) -> Counter[tuple[str, bool]]:

@@ -35,7 +35,7 @@ from handler.routes import lost_routes, still_stands
 from handler.rules import rule_of
 from handler.settings import plan_settings
 from handler.telemetry import logger
-from handler.upkeep import permitted
+from handler.upkeep import certain, permitted
 
 READ_BACK_WITHIN: Final = 300.0
 """Seconds that EC2 may take until options and tags show ("up to minutes")."""
@@ -89,6 +89,8 @@ class Reconciler:
     witness: Witness
     upkeep: bool = False
     """Whether this is maintenance, which makes and deletes no connection."""
+    blind: bool = False
+    """Whether maintenance could not reach the other side."""
 
     def until(self, deadline: Deadline) -> "Reconciler":
         """Return the same with another deadline."""
@@ -133,6 +135,7 @@ class Reconciler:
         observed, planned = self._plan(
             desired.completed(observed.view(desired.lead).connection(desired.foreign_id)), observed
         )
+        planned = certain(planned, observed) if self.blind else planned
         self._forget_lost(observed, planned)
         return Outcome(planned.connection, observed, planned)
 
@@ -359,7 +362,8 @@ class Reconciler:
             shown = observed.view(desired.lead).connection(connection_id)
             if shown and not shown.status.live:
                 raise _ended_meanwhile(desired)
-            missing = list(plan_settings(desired, observed, shown, active=planned.active))
+            settings = plan_settings(desired, observed, shown, active=planned.active)
+            missing = [change for change in settings if isinstance(change, ModifyOptions) or not self.blind]
             if shown and not missing:
                 return observed
             patience.pause(next(pauses), f"{connection_id} did not show yet: {missing[0] if missing else 'itself'}")

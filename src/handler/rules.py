@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from handler.errors import InvalidRequest, NotFound, NotStabilized, PeeringError
+from handler.errors import ROUTES, InvalidRequest, NotFound, NotStabilized, PeeringError
 from handler.model import (
     Connection,
     Desired,
@@ -86,9 +86,13 @@ def bad_rules(desired: Desired, observed: Observed, connection: Connection | Non
     """Yield what the rules name that is not there, or that EC2 would refuse."""
     for side, _ in observed.sides():
         if desired.side(side).routes is not None:
-            yield from _bad_tables(desired, observed, side)
-            yield from _bad_subnets(desired, observed, side)
-            yield from _bad_destinations(desired, observed, connection, side)
+            for refusal in (
+                *_bad_tables(desired, observed, side),
+                *_bad_subnets(desired, observed, side),
+                *_bad_destinations(desired, observed, connection, side),
+            ):
+                refusal.side, refusal.part = refusal.side or side, refusal.part or ROUTES
+                yield refusal
 
 
 def _bad_tables(desired: Desired, observed: Observed, side: Side) -> Iterator[PeeringError]:
@@ -98,10 +102,12 @@ def _bad_tables(desired: Desired, observed: Observed, side: Side) -> Iterator[Pe
         if table_id not in known:
             yield _nowhere(desired, side, f"{name}.RouteTableIds: {table_id} is no table")
         elif known[table_id].gateway:
-            yield InvalidRequest(
+            refusal = InvalidRequest(
                 f"{name}.RouteTableIds: {table_id} is the table of a gateway.",
                 "EC2 takes no route to a peering connection there: leave it out.",
             )
+            refusal.part = table_id
+            yield refusal
     if rule.route_table_tags and not any(
         matches(rule.route_table_tags, table.tags) for table in view.tables if not table.gateway
     ):
@@ -124,7 +130,9 @@ def _bad_subnets(desired: Desired, observed: Observed, side: Side) -> Iterator[P
 
 def _nowhere(desired: Desired, side: Side, what: str) -> PeeringError:
     end = desired.side(side).end
-    return NotFound(f"{what} of {end.vpc_id} ({end.region}, {end.account}).", f"Give what {end.vpc_id} has.")
+    failure = NotFound(f"{what} of {end.vpc_id} ({end.region}, {end.account}).", f"Give what {end.vpc_id} has.")
+    failure.side = side
+    return failure
 
 
 def _bad_destinations(

@@ -19,11 +19,20 @@ from handler.changes import (
     DeleteRoute,
     ModifyOptions,
     ReplaceRoute,
+    RouteChange,
     TagConnection,
     UntagConnection,
 )
-from handler.errors import NotFound, NotStabilized, PeeringError, ResourceConflict, RoleUnreachable
-from handler.model import Connection, Desired, Observed, RouteKey
+from handler.errors import (
+    OPTIONS,
+    ROUTES,
+    NotFound,
+    NotStabilized,
+    PeeringError,
+    ResourceConflict,
+    RoleUnreachable,
+)
+from handler.model import Connection, Desired, Observed, RouteKey, Side, Status
 from handler.ownership import not_ours
 from handler.plan import Plan
 from handler.preflight import AttributesOff, dns_off
@@ -37,6 +46,10 @@ REMEDY_OF_FOREIGN: Final = "Ask its requester for a new one, and deploy the stac
 CONTENDED: Final = "It was put right at the last look and taken again: leave it to one of the two who ask for it."
 
 UNDONE: Final = "It was put right at the last look too: find out who undoes it."
+
+
+OF_BOTH_SIDES: Final = (AcceptConnection, DeleteRoute, TagConnection, UntagConnection)
+"""Changes that rest on what either side shows."""
 
 
 class Kind(StrEnum):
@@ -80,22 +93,46 @@ def of_attributes(known: Iterable[str]) -> bool:
     return any(digest.startswith(Kind.ATTRIBUTES) for digest in known)
 
 
+def certain(plan: Plan, observed: Observed) -> Plan:
+    """Return the part of a plan that holds though a side could not be reached.
+
+    Which routes are stale and how the connection is named rests on both sides, and so does all else until it is active.
+    """
+    lives = plan.connection is None or plan.connection.status is Status.ACTIVE
+    changes = (change for change in plan.changes if lives and not isinstance(change, OF_BOTH_SIDES))
+    refusals = (refusal for refusal in plan.refusals if not refusal.side or observed.side(Side(refusal.side)))
+    return replace(
+        plan,
+        changes=tuple(c for c in changes if not (isinstance(c, ReplaceRoute) and c.target is not None)),
+        refusals=tuple(refusals),
+    )
+
+
 def permitted(plan: Plan, observed: Observed, known: Collection[str] = ()) -> Plan:
     """Return the part of a plan that maintenance may carry out; of `known` findings, see `findings`.
 
-    A conflict of one route leaves the others to be repaired; so does a table, a subnet or a prefix list that is gone,
-    but then no route is taken off for being asked for no more. Any other refusal leaves all as it is.
+    A conflict of one route leaves the others to be repaired, and what forbids only a part of the plan the rest. So does
+    a table, a subnet or a prefix list that is gone, but then no route is taken off for being asked for no more.
     """
-    leaves_the_rest = all(isinstance(refusal, ResourceConflict | NotFound) for refusal in plan.refusals)
     lives = plan.connection is not None and plan.connection.status.live
     foreign = any(isinstance(change, CreateConnection | AdoptConnection) for change in plan.changes)
-    if not leaves_the_rest or not lives or foreign:
+    if not lives or foreign:
         return replace(plan, refusals=(), changes=())
-    unsure = any(isinstance(refusal, NotFound) for refusal in plan.refusals)
-    changes = (change for change in plan.changes if not (unsure and isinstance(change, DeleteRoute)))
+    changes = (change for change in plan.changes if not any(_forbids(refusal, change) for refusal in plan.refusals))
     return replace(
         plan, refusals=(), changes=tuple(change for change in changes if not _contended(observed, change, known))
     )
+
+
+def _forbids(refusal: PeeringError, change: Change) -> bool:
+    """Tell whether a refusal is about a change; that of a conflict is about a route for which there is none."""
+    if isinstance(refusal, ResourceConflict):
+        return False
+    if isinstance(refusal, NotFound):
+        return isinstance(change, DeleteRoute)
+    if isinstance(change, RouteChange) and refusal.part:
+        return refusal.side == change.side and refusal.part in {ROUTES, change.route.table_id}
+    return not refusal.part or (refusal.part == OPTIONS and isinstance(change, ModifyOptions))
 
 
 def findings(desired: Desired, observed: Observed, plan: Plan, known: Collection[str] = ()) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from handler.calls import MARK
 from handler.clock import Deadline
 from handler.errors import InternalFailure, NotStabilized
 from handler.maintenance import APART, Maintenance, counted
-from handler.model import Mode
+from handler.model import Guard, Mode
 from handler.registry import MemoryStore, Registry, Revision
 from handler.request import Request
 from handler.telemetry import logger
@@ -22,6 +22,7 @@ from local.strict import Call, Fault
 from local.strict.connections import backend_of
 from local.world import Vpc, client
 from tests.harness import (
+    ACCOUNT,
     HUB,
     READS,
     TOPOLOGIES,
@@ -325,20 +326,73 @@ def test_a_foreign_route_is_taken_where_the_stack_says_so(world: World, pair: tu
     assert stack.physical_id == world.routes(pair[0])[pair[0].route_table_ids[0]]["10.8.0.0/16"]
 
 
+def test_what_concerns_one_table_stops_no_other(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """`RequireOptIn`: a new table that nobody has opened yet is told, and everything else is kept."""
+    world.guard = Guard(opt_in=True)
+    for vpc in pair:
+        world.ec2(vpc).create_tags(
+            Resources=[vpc.id, *vpc.route_table_ids], Tags=[{"Key": "vpc-peering:opt-in", "Value": "true"}]
+        )
+    stack = world.stack()
+    stack.create(world.properties(*pair))
+    added = world.ec2(pair[1]).create_route_table(VpcId=pair[1].id)["RouteTable"]["RouteTableId"]
+    delete_route(world, pair[0], 0, "10.8.0.0/16")
+    delete_route(world, pair[1], 0, "10.0.0.0/16")
+
+    found = kept(stack) or []
+
+    assert {
+        ("requester", pair[0].route_table_ids[0], True),
+        ("accepter", pair[1].route_table_ids[0], True),
+        ("accepter", added, False),
+    } == {(finding.side, finding.text.removeprefix("Route table ").split()[0], finding.done) for finding in found}
+    assert {} == world.routes(pair[1])[added]
+    assert 0 == counted(found)["UnreachableRoles"]
+
+
 @pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
 def test_a_role_that_is_gone(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
-    """What cannot be looked at is reported, with the role; nothing is done by halves."""
+    """Its side is reported, with the role; the other one is kept, but for what rests on both."""
+    ec2, table = world.ec2(pair[0]), pair[0].route_table_ids[0]
+    off = {"AllowDnsResolutionFromRemoteVpc": False}
+    stack.update({**stack.current, "AllowDnsResolutionFromRemoteVpc": "true"})
+    block = world.ec2(pair[1]).associate_vpc_cidr_block(VpcId=pair[1].id, CidrBlock="10.9.0.0/16")
+    kept(stack)
+    ec2.modify_vpc_peering_connection_options(
+        VpcPeeringConnectionId=stack.physical_id, RequesterPeeringConnectionOptions=off
+    )
     delete_route(world, pair[0], 0, "10.8.0.0/16")
+    delete_route(world, pair[1], 0, "10.0.0.0/16")
+    world.ec2(pair[1]).disassociate_vpc_cidr_block(AssociationId=block["CidrBlockAssociation"]["AssociationId"])
+    tags = world.tags(pair[0], str(stack.physical_id))
     role_name = world.roles[pair[1].account].rpartition("/")[2]
     client(world.aws.url, "iam", pair[1].account, "us-east-1").delete_role(RoleName=role_name)
 
     with world.counted() as calls:
+        *repaired, found = kept(stack) or []
+
+    assert (Kind.ROLE, "accepter", False) == (found.kind, found.side, found.done)
+    assert world.roles[pair[1].account] in found.text
+    assert [("requester", True)] * 2 == [(finding.side, finding.done) for finding in repaired]
+    assert ["CreateRoute", "ModifyVpcPeeringConnectionOptions"] == sorted(writes(calls))
+    assert {"10.8.0.0/16", "10.9.0.0/16"} == world.routes(pair[0])[table].keys()
+    assert tags == world.tags(pair[0], str(stack.physical_id))
+    assert [Kind.ROLE] == [finding.kind for finding in kept(stack) or []]
+
+
+@pytest.mark.parametrize("world", [Topology(account=ACCOUNT)], indirect=True, ids=str)
+def test_a_role_of_the_leading_side_that_is_gone(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """Without it nothing proves that the connection is ours: nothing is done."""
+    delete_route(world, pair[1], 0, "10.0.0.0/16")
+    role_name = world.roles[pair[0].account].rpartition("/")[2]
+    client(world.aws.url, "iam", pair[0].account, "us-east-1").delete_role(RoleName=role_name)
+
+    with world.counted() as calls:
         (found,) = kept(stack) or []
 
-    assert (Kind.ROLE, False) == (found.kind, found.done)
-    assert world.roles[pair[1].account] in found.text
+    assert world.roles[pair[0].account] in found.text
     assert 1 == counted([found])["UnreachableRoles"]
-    assert [] == writes(calls)
+    assert (Kind.ROLE, "requester", False, []) == (found.kind, found.side, found.done, writes(calls))
 
 
 @pytest.mark.parametrize(

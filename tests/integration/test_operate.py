@@ -1,5 +1,6 @@
 """What people ask the function: which resources there are, how one is, and what a change would do."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -125,6 +126,70 @@ def test_plan_of_an_update(world: World, stack: Stack) -> None:
     assert [] == writes(calls)
     assert {"DeleteRoute": 1} == answer["Counts"]
     assert "Nothing would change." == same["Text"]
+
+
+def test_plan_of_an_update_without_the_name_of_the_resource(world: World, stack: Stack) -> None:
+    """The old properties tell whose VPCs they are; where they do not, the answer says what is missing."""
+    main = {**stack.current, "Routes": {"MainRouteTable": "true"}}
+
+    answer = ask(world, "Plan", ResourceProperties=main, OldResourceProperties=stack.current)
+    strangers = {**stack.current, "VpcId": world.vpc("other", "10.9.0.0/16").id}
+    unknown = ask(world, "Plan", ResourceProperties=main, OldResourceProperties=strangers)
+    nobodys = ask(world, "Plan", ResourceProperties=main, OldResourceProperties={})
+
+    assert ({"DeleteRoute": 1}, [], None) == (answer["Counts"], answer["Refusals"], answer["Replaces"])
+    assert "Give StackId and LogicalResourceId" in unknown["Failure"]
+    assert unknown["Failure"] == unknown["Text"] == nobodys["Text"]
+
+
+@pytest.mark.parametrize("named", [{}, {"StackId": NAMED["StackId"]}])
+def test_plan_of_a_replacement(world: World, pair: tuple[Vpc, Vpc], stack: Stack, named: dict[str, str]) -> None:
+    """It says so, which routes move, and what the deletion of the old connection takes with it: what is done then."""
+    table, kept_apart = pair[0].route_table_ids
+    old, successor = str(stack.physical_id), world.peer_vpc("successor", "10.8.0.0/16", tables=1)
+    new = {**stack.current, "PeerVpcId": successor.id, "Routes": {"RouteTableIds": [table]}}
+
+    answer = ask(world, "Plan", ResourceProperties=new, OldResourceProperties=stack.current, **named)
+
+    first, *lines = answer["Text"].splitlines()
+    gone = [f"accepter: delete route 10.0.0.0/16 in {each}" for each in sorted(pair[1].route_table_ids)]
+    removal = sorted([*gone, f"requester: delete route 10.8.0.0/16 in {kept_apart}", f"delete {old}"])
+    assert (old, removal) == (answer["Replaces"], sorted(answer["Removal"]))
+    assert f"This is a replacement: another connection takes the place of {old}." == first
+    assert f"requester: replace route 10.8.0.0/16 in {table}: {old} -> the connection" in lines
+    assert (
+        answer["Removal"] == lines[lines.index(f"Once the stack is complete, CloudFormation has {old} deleted:") + 1 :]
+    )
+    before, current = stack.current, stack.update(new)
+    with world.counted() as calls:
+        stack.delete(old, before)
+    assert "SUCCESS" == current["Status"]
+    assert ["DeleteRoute"] * 3 + ["DeleteVpcPeeringConnection"] == writes(calls)
+
+
+def test_plan_takes_back_what_remains(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """What the old properties made on the accepter's side is removed, though the new ones ask nothing there."""
+    stack = world.stack()
+    stack.create(world.properties(*pair, AutoAccept="false"))
+    world.ec2(pair[1]).accept_vpc_peering_connection(VpcPeeringConnectionId=stack.physical_id)
+    ask(world, "Repair", **NAMED)
+    less = {name: value for name, value in stack.current.items() if name != "PeerRoutes"}
+
+    answer = ask(world, "Plan", ResourceProperties=less, OldResourceProperties=stack.current)
+
+    with world.counted() as calls:
+        stack.update(less)
+    assert answer["Counts"] == dict(Counter(writes(calls)))
+    assert 2 == answer["Counts"]["DeleteRoute"]
+
+
+def test_plan_of_properties_as_they_stand_in_a_template(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """Whoever copies them has a function for the ServiceToken: the function that is asked is meant."""
+    token = {"Fn::ImportValue": "vpc-peering-ServiceToken"}
+
+    answer = ask(world, "Plan", ResourceProperties=world.properties(*pair, ServiceToken=token))
+
+    assert "request the connection" == answer["Text"].splitlines()[0]
 
 
 def test_plan_that_is_refused(world: World, pair: tuple[Vpc, Vpc]) -> None:

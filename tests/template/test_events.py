@@ -151,6 +151,7 @@ def test_operator_events(path: Path) -> None:
     event = json.loads(path.read_text())
     asked = ASKED.validate_python(event)
 
-    assert path.stem.title() == event["Action"] == asked.action
-    known = EVENTS["create"]
+    action, _, request = path.stem.partition("-")
+    assert action.title() == event["Action"] == asked.action
+    known = EVENTS[request or "create"]
     assert {} == {name: value for name, value in event.items() if name != "Action" and value != known[name]}

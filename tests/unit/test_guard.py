@@ -194,4 +194,6 @@ def test_a_plan_needs_consent() -> None:
     causes = [refusal.cause.partition(" lacks")[0] for refusal in plan(asked, world).refusals]
 
     assert ["VpcId vpc-hub", "Route table rtb-hub", "PeerVpcId vpc-spoke"] == causes
+    parts = [("requester", ""), ("requester", "rtb-hub"), ("accepter", "")]
+    assert parts == [(refusal.side, refusal.part) for refusal in plan(asked, world).refusals]
     assert () == plan(asked, consenting(WORLD)).refusals

@@ -33,6 +33,7 @@ def test_dns_attributes_that_are_off() -> None:
         (AttributesOff, f"PeerVpcId vpc-spoke has enableDnsSupport {text}"),
         (AttributesOff, f"PeerVpcId vpc-spoke has enableDnsHostnames {text}"),
     ] == causes(desired(peer_allow_dns=True), world)
+    assert {"options"} == {refusal.part for refusal in plan(desired(peer_allow_dns=True), world).refusals}
 
 
 @pytest.mark.parametrize("allow_dns", [None, False])
@@ -88,6 +89,8 @@ def test_too_many_routes() -> None:
     assert [(ServiceLimitExceeded, "rtb-hub would have 60 IPv4 routes, and its quota is 55.")] == causes(
         desired(routes=rule), world
     )
+    (refusal,) = plan(desired(routes=rule), world).refusals
+    assert ("requester", "rtb-hub") == (refusal.side, refusal.part)
     assert [] == causes(desired(routes=rule), world.with_side(Side.REQUESTER, quotas={ROUTES: 60}))
 
 

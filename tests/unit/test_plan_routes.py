@@ -99,6 +99,16 @@ def test_gateways_table_named_by_id_is_refused() -> None:
     (refusal,) = plan(desired(routes=RouteRule(("rtb-edge",))), observed(tables=(edge,))).refusals
 
     assert "Routes.RouteTableIds: rtb-edge is the table of a gateway." == refusal.cause
+    assert ("requester", "rtb-edge") == (refusal.side, refusal.part)
+
+
+def test_a_bad_rule_is_about_the_routes_of_its_side() -> None:
+    """Between deployments the other side is kept all the same."""
+    listed = RouteRule(("rtb-x",))
+
+    refusals = plan(desired(routes=listed, peer_routes=listed), observed()).refusals
+
+    assert [("requester", "routes"), ("accepter", "routes")] == [(each.side, each.part) for each in refusals]
 
 
 def test_missing_table_of_the_accepter_is_refused_with_its_property() -> None:

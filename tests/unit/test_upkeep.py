@@ -19,6 +19,8 @@ from handler.changes import (
     UntagConnection,
 )
 from handler.errors import (
+    OPTIONS,
+    ROUTES,
     AccessDenied,
     InvalidRequest,
     NotFound,
@@ -26,15 +28,17 @@ from handler.errors import (
     PeeringError,
     ResourceConflict,
     RoleUnreachable,
+    ServiceLimitExceeded,
 )
 from handler.model import Option, Route, Side, Status
 from handler.plan import Plan
 from handler.preflight import dns_off
 from handler.routes import conflict
-from handler.upkeep import Finding, Kind, digests, findings, of_attributes, of_failure, permitted, repaired
+from handler.upkeep import Finding, Kind, certain, digests, findings, of_attributes, of_failure, permitted, repaired
 from tests.unit.given import PCX, connection, desired, key, observed, peer_key, table, to
 
 ROUTE = CreateRoute(key())
+TAG = TagConnection(Side.REQUESTER, {"Team": "net"})
 CONFLICT = ResourceConflict("rtb-hub routes 10.8.0.0/16 to igw-1 already.", "Remove that route.")
 
 
@@ -64,6 +68,49 @@ def test_permitted(plan: Plan, expected: tuple[Change, ...]) -> None:
     allowed = permitted(plan, observed())
 
     assert (expected, ()) == (allowed.changes, allowed.refusals)
+
+
+def test_what_holds_though_a_side_is_not_reached() -> None:
+    """No route is taken for stale, no name for wrong, and nothing is told of what nobody could see."""
+    taken, back = ReplaceRoute(key("10.9.0.0/16"), "igw-1"), ReplaceRoute(key("10.7.0.0/16"), PCX, "igw-1")
+    both = (AcceptConnection(), DeleteRoute(key()), TAG, UntagConnection(Side.REQUESTER, {"a": "b"}), back)
+    refusals = (about(NotFound("a", "b"), "accepter", ""), about(NotFound("c", "d"), "requester", ""), CONFLICT)
+    plan = Plan((ROUTE, taken, DNS, *both), refusals, connection())
+    world = replace(observed(connection()), accepter=None)
+
+    left = certain(plan, world)
+
+    assert ((ROUTE, taken, DNS), refusals[1:]) == (left.changes, left.refusals)
+    assert () == certain(replace(plan, connection=connection(Status.PENDING_ACCEPTANCE)), world).changes
+    lost = Plan((CreateConnection({}), ROUTE))
+    assert lost == certain(lost, world)
+
+
+def about(failure: PeeringError, side: str, part: str) -> PeeringError:
+    """Return a failure that is about a part of a plan."""
+    failure.side, failure.part = side, part
+    return failure
+
+
+TABLE_2, PEER = CreateRoute(key(table_id="rtb-2")), CreateRoute(peer_key())
+DNS = ModifyOptions(Side.ACCEPTER, {Option.DNS: True})
+
+
+@pytest.mark.parametrize(
+    ("refusal", "left"),
+    [
+        (about(AccessDenied("a", "b"), "requester", "rtb-hub"), [TABLE_2, PEER, DNS, TAG]),
+        (about(ServiceLimitExceeded("a", "b"), "accepter", "rtb-hub"), [ROUTE, TABLE_2, PEER, DNS, TAG]),
+        (about(InvalidRequest("a", "b"), "requester", ROUTES), [PEER, DNS, TAG]),
+        (about(InvalidRequest("a", "b"), "requester", OPTIONS), [ROUTE, TABLE_2, PEER, TAG]),
+        (about(InvalidRequest("a", "b"), "requester", ""), []),
+    ],
+)
+def test_what_forbids_a_part(refusal: PeeringError, left: list[Change]) -> None:
+    """A table, the routes of a side, or the options: everything else is repaired."""
+    plan = Plan((ROUTE, TABLE_2, PEER, DNS, TAG), (refusal, CONFLICT), connection())
+
+    assert left == [*permitted(plan, observed()).changes]
 
 
 @pytest.mark.parametrize(
