@@ -102,7 +102,7 @@ class Operator:
             {
                 "StackId": entry.key[0],
                 "LogicalResourceId": entry.key[1],
-                "Place": entry.place,
+                "Place": entry.places[0],
                 "Connections": sorted(name for name in entry.names if name.startswith("pcx-")),
                 "Vpcs": sorted(name for name in entry.names if name.startswith("vpc-")),
             }

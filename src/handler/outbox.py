@@ -1,6 +1,7 @@
 """The only calls to SQS and SNS: which resources are to be looked at, and what was found."""
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from hashlib import sha256
 from itertools import islice
@@ -20,7 +21,7 @@ BATCH: Final = 10
 """Messages that SQS takes at once."""
 
 LINES: Final = 4
-"""Of one account and Region, in which a sweep's messages stand: as many workers may read there at a time."""
+"""Of one account and Region, in which messages stand: as many workers may read there at a time."""
 
 BUCKET_SECONDS: Final = 10
 """The queue delays each message so long: what happens meanwhile to the same resource needs no second one."""
@@ -51,23 +52,26 @@ class Outbox:
 
         Only what asks for the attributes of VPCs too is not the same: every other look leaves them out.
 
-        They stand in few lines for each account and Region, so that few workers at a time read there; `apart`, each
-        waits for no other.
+        They stand in few lines of that account and Region of their two sides which has more of them, a hub's say, so
+        that few workers at a time read there; `apart`, each waits for no other.
 
         Raises:
             PeeringError: the queue cannot be reached.
 
         """
         client = self._session.create_client("sqs", config=CONFIG)
-        waiting, count = iter(entries), 0
-        while some := list(islice(waiting, BATCH)):
-            messages = [_message(entry, reason, now, str(number), apart=apart) for number, entry in enumerate(some)]
+        listed = list(entries)
+        busy = Counter(place for entry in listed for place in set(entry.places))
+        for start in range(0, len(listed), BATCH):
+            messages = [
+                _message(entry, reason, now, None if apart else max(entry.places, key=busy.__getitem__))
+                for entry in listed[start : start + BATCH]
+            ]
             parameters = {"QueueUrl": self._queue_url, "Entries": messages}
             answer = call(client, "send_message_batch", self._place, deadline, **parameters)
             if refused := answer.get("Failed"):
                 raise NetworkFailure(f"SQS refused a message: {refused[0]['Code']}.", "The next sweep sends it again.")
-            count += len(some)
-        return count
+        return len(listed)
 
     def again(self, receipt: str, deadline: Deadline) -> None:
         """Have a message come again soon, though it was taken; to fail in that is no failure: it comes later."""
@@ -99,14 +103,13 @@ class Outbox:
             logger.warning("nobody could be told of the findings", reason=failure.reason)
 
 
-def _message(entry: Entry, reason: str, now: float, number: str, *, apart: bool) -> dict[str, Any]:
+def _message(entry: Entry, reason: str, now: float, place: str | None) -> dict[str, Any]:
     name = "/".join(entry.key)
     digest, bucket = sha256(name.encode()).hexdigest(), int(now // BUCKET_SECONDS)
-    line = f"{entry.place}/{int(digest, 16) % LINES}"
     return {
-        "Id": number,
+        "Id": digest,
         "MessageBody": json.dumps({"StackId": entry.key[0], "LogicalResourceId": entry.key[1], "Reason": reason}),
-        "MessageGroupId": digest if apart else line,
+        "MessageGroupId": f"{place}/{int(digest, 16) % LINES}" if place else digest,
         "MessageDeduplicationId": sha256(f"{name} {bucket} {reason == OF_ATTRIBUTES}".encode()).hexdigest(),
     }
 

@@ -75,10 +75,10 @@ class Revision:
 
 @dataclass(frozen=True)
 class Entry:
-    """What the index tells of a resource: its place (account and Region of the leading side), and its names."""
+    """What the index tells of a resource: the places of its sides, as far as they are known, and its names."""
 
     key: Key
-    place: str
+    places: tuple[str, ...]
     names: frozenset[str]
 
 
@@ -119,7 +119,7 @@ class MemoryStore:
         """Yield an entry of each resource that a stack has."""
         items = [(key, revision.item) for key, revision in self._revisions.items()]
         kept = (_entry(key, item) for key, item in items if item.properties is not None)
-        yield from sorted(kept, key=lambda entry: entry.place)
+        yield from sorted(kept, key=lambda entry: entry.places)
 
 
 class DynamoStore:
@@ -206,7 +206,8 @@ class DynamoStore:
                 )
             for found in page["Items"]:
                 key = found["StackId"]["S"], found["LogicalResourceId"]["S"]
-                yield Entry(key, found["Place"]["S"], frozenset(found["Names"]["S"].split(" ")))
+                places, names = (found[name]["S"].split(" ") for name in ("Place", "Names"))
+                yield Entry(key, tuple(places), frozenset(names))
             if "LastEvaluatedKey" not in page:
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
@@ -224,13 +225,14 @@ class DynamoStore:
 
 
 def _entry(key: Key, item: Item) -> Entry:
-    return Entry(key, item.places[0] if item.places else "/", frozenset(item.names))
+    return Entry(key, item.places or ("/",), frozenset(item.names))
 
 
 def _index(entry: Entry | None) -> dict[str, Any]:
     if entry is None:
         return {}
-    return {INDEX: {"S": "yes"}, "Place": {"S": entry.place}, "Names": {"S": " ".join(sorted(entry.names))}}
+    places, names = " ".join(entry.places), " ".join(sorted(entry.names))
+    return {INDEX: {"S": "yes"}, "Place": {"S": places}, "Names": {"S": names}}
 
 
 def _attributes(key: Key) -> dict[str, Any]:

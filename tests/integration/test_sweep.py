@@ -9,6 +9,7 @@ import pytest
 from handler import external_ids, sessions
 from handler.clock import Deadline
 from handler.outbox import BATCH, LINES
+from handler.registry import Entry
 from local.strict import Call
 from local.world import Vpc, make_role, make_vpc
 from tests.harness import EXTERNAL_ID, HUB, Topology, World, operations, writes
@@ -109,6 +110,23 @@ def test_a_sweep_leaves_deployments_their_tokens(world: World) -> None:
     assert "SUCCESS" == created["Status"]
     assert operations(calls)
     assert [] == [call for call in [*swept_calls, *calls] if call.error]
+
+
+@ACROSS
+@pytest.mark.parametrize("hub_leads", [True, False])
+def test_a_hub_is_read_by_few_workers_whichever_side_it_is(world: World, *, hub_leads: bool) -> None:
+    """Spokes of many accounts that request from one hub would stand in as many lines, by their own accounts."""
+    hub = f"{HUB}/us-east-1"
+    pairs = [(hub, f"{400000000000 + number}/eu-west-1") for number in range(40)]
+    entries = [
+        Entry((f"stack-{number}", "Peering"), pair if hub_leads else pair[::-1], frozenset())
+        for number, pair in enumerate(pairs)
+    ]
+
+    count = world.maintenance().outbox.enqueue(entries, "sweep", 0, Deadline(world.time.clock, 800))
+
+    lines: set[Any] = {message["attributes"]["MessageGroupId"] for message in messages(world)}
+    assert (40, {f"{hub}/{line}" for line in range(LINES)}) == (count, lines)
 
 
 @ACROSS

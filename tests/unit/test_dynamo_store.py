@@ -187,9 +187,12 @@ ASKED: Final = {
 }
 
 
+PLACES = ("111111111111/us-east-1", "222222222222/eu-west-1")
+
+
 def entry(number: int) -> dict[str, Any]:
     """Return what the index has of a resource."""
-    names = {"Place": {"S": "111111111111/us-east-1"}, "Names": {"S": f"pcx-{number} vpc-{number}"}}
+    names = {"Place": {"S": " ".join(PLACES)}, "Names": {"S": f"pcx-{number} vpc-{number}"}}
     return {**KEYS, "LogicalResourceId": {"S": f"Peering{number}"}, **names}
 
 
@@ -201,9 +204,9 @@ def test_entries_over_all_pages(session: Session, store: DynamoStore, deadline: 
 
     found = [*store.entries(deadline)]
 
-    place = "111111111111/us-east-1"
     assert [
-        Entry((KEY[0], f"Peering{number}"), place, frozenset({f"pcx-{number}", f"vpc-{number}"})) for number in range(2)
+        Entry((KEY[0], f"Peering{number}"), PLACES, frozenset({f"pcx-{number}", f"vpc-{number}"}))
+        for number in range(2)
     ] == found
 
 
@@ -227,10 +230,10 @@ def test_what_the_index_gets(session: Session, store: DynamoStore, deadline: Dea
         properties={"Routes": {"SubnetTags": [{"Key": "Tier"}]}},
         vpc_ids={"pcx-1": ("vpc-1", "vpc-2"), "pcx-0": ("vpc-0", "vpc-2")},
         routes={"pcx-1": {"requester rtb-1": ["10.0.0.0/16"], "accepter rtb-2 igw-1": ["10.1.0.0/16"]}},
-        places=("111111111111/us-east-1", "222222222222/eu-west-1"),
+        places=PLACES,
     )
     names = "111111111111/us-east-1 pcx-1 rtb-1 rtb-2 vpc-1 vpc-2"
-    index = {"Maintained": {"S": "yes"}, "Place": {"S": "111111111111/us-east-1"}, "Names": {"S": names}}
+    index = {"Maintained": {"S": "yes"}, "Place": {"S": " ".join(PLACES)}, "Names": {"S": names}}
     body = {"S": item.model_dump_json(by_alias=True, exclude_defaults=True)}
     session.stubber.add_response("put_item", {}, {**WRITTEN, "Item": {**FOUND, "Body": body, **index}})
 

@@ -336,7 +336,10 @@ def test_what_a_sweep_finds(store: Seen, time: VirtualTime) -> None:
 
     found = [*Registry(store, time.clock).store.entries(Deadline(time.clock, 900))]
 
-    assert [Entry(KEY, "111111111111/af-south-1", names), Entry(OTHER, PLACE, names)] == found
+    assert [
+        Entry(KEY, ("111111111111/af-south-1", PEER_PLACE), names),
+        Entry(OTHER, (PLACE, PEER_PLACE), names),
+    ] == found
 
 
 @pytest.mark.parametrize(
@@ -383,7 +386,7 @@ def test_places_are_those_of_the_answer(
     assert left
     assert places == left.item.places
     (entry,) = store.entries(Deadline(time.clock, 900))
-    assert places[0] == entry.place
+    assert places == entry.places
 
 
 def test_what_was_made_before_places_were_known(store: Seen, time: VirtualTime) -> None:
@@ -395,7 +398,7 @@ def test_what_was_made_before_places_were_known(store: Seen, time: VirtualTime) 
 
     (entry,) = store.entries(Deadline(time.clock, 900))
 
-    assert "/" == entry.place
+    assert ("/",) == entry.places
 
 
 @pytest.mark.parametrize(
