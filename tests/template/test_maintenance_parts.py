@@ -135,7 +135,10 @@ ALL = {
         ({**ALL, "MakeRole": "false"}, {"Changes", "ForwardingRole"}),
         (
             ALL,
-            {"Role", "ReplacePolicy", "RequesterPolicy", "AdoptionPolicy", "Changes", "ForwardingRole"},
+            {
+                *("Role", "ReplacePolicy", "RequesterPolicy", "AdoptionPolicy", "AdoptedPolicy"),
+                *("Changes", "ForwardingRole"),
+            },
         ),
     ],
     ids=["role", "role and events", "events", "all"],
