@@ -35,7 +35,7 @@ WHY: Final = {
     "TagAsRequesterNeverAsOwner": "The same for tags, which are never owner tags.",
     "UntagNeverTheOwner": "Tags that a stack gives no more. EC2 knows no condition for the ends of a connection here.",
     "Route": "Routes to the connection. IAM cannot limit their destination or target: the code does.",
-    "TakeRouteOff": "What was made can be taken away without anybody's consent.",
+    "TakeRouteOff": "What was made can be taken away without anybody's consent, of a VPC that is listed no more too.",
     "ReplaceRoute": "Takes a route over without a gap: `OnConflict: Replace`, and replacements. Off by default.",
     "ActInOtherAccounts": "The roles of the other accounts; each of them decides whom it trusts.",
     "ReadExternalIds": "External ids that stacks give as `{{resolve:ssm-secure:...}}`.",

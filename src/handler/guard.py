@@ -1,7 +1,8 @@
 """Guard rails: what the installation permits, whatever a stack asks for. Pure.
 
 IAM enforces the same (`template.yaml`); here it is told by its name, before anything is changed. A parameter that has
-become stricter keeps no Delete from being tried: only what could never have been permitted is refused there too.
+become stricter has the code refuse no Delete: only what could never have been permitted is refused there too. But IAM
+lets the function assume roles only as the parameters say now: without one the Delete goes on as far as it can.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

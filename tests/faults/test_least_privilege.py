@@ -316,3 +316,18 @@ def test_route_that_was_replaced_by_consent() -> None:
 
         assert block not in scene.world.routes(peer)[table]
         assert [] == scene.owned()
+
+
+@pytest.mark.parametrize("topology", FOUR, ids=str)
+def test_vpcs_that_are_listed_no_more(topology: Topology) -> None:
+    """Lists of VPCs that have become shorter keep no peering from being taken away whole."""
+    listed_no_more = {"VpcIds": "vpc-0123456789abcdef0"}
+    with in_process() as here, captured():
+        scene = Scene(here, topology, here.start)
+        assert scene.engine.create(scene.properties())
+        install(here, scene, listed_no_more, **listed_no_more)
+
+        scene.engine.delete()
+
+        assert [] == [*checked(scene, "")]
+        assert [] == [call.operation for call in here.aws.calls if call.error in DENIED]

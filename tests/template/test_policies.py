@@ -141,7 +141,11 @@ def test_owner_tags_are_taken_off_what_was_adopted_only(
     """A connection that was requested must not lose the tags that alone tell whose it is."""
     path, logical_id = policy
     tagged = {f"aws:ResourceTag/{key}": value for key, value in OWNER_TAG.items()}
-    adopted = {"StringEquals": tagged, "Null": {"aws:ResourceTag/vpc-peering:adopted": "false"}}
+    adopted = {
+        "StringEquals": tagged,
+        "ForAnyValue:StringEquals": {"aws:TagKeys": "vpc-peering:managed-by"},
+        "Null": {"aws:ResourceTag/vpc-peering:adopted": "false"},
+    }
     assert adopted in conditions(statements(load(path), logical_id), "ec2:DeleteTags", CONNECTION)
 
 
@@ -332,3 +336,29 @@ def test_what_was_requested_is_left_unless_adoption_is_allowed(
 
     assert not may_change(load, path, given, change, (own, other))
     assert accepted[change] == may_change(load, path, given, change, (other, own))
+
+
+@pytest.mark.parametrize(("path", "given"), [("template.yaml", OF_FUNCTION), ("accepter/role.yaml", OF_ROLE)])
+@pytest.mark.parametrize(
+    ("keys", "possible"),
+    [
+        (["vpc-peering:adopted", "vpc-peering:managed-by"], True),
+        (["vpc-peering:adopted"], False),
+        (["vpc-peering:adopted", "Team"], False),
+        (None, False),
+    ],
+    ids=["all", "the mark", "the mark and another", "whatever there is"],
+)
+def test_what_was_adopted_stays_so_while_it_is_ours(
+    load: Load, path: str, given: dict[str, str], keys: list[str] | None, *, possible: bool
+) -> None:
+    """An adopted connection that lost its mark alone could be deleted."""
+    role = "PeeringFunctionRole" if path == "template.yaml" else "Role"
+    resource = f"arn:aws:ec2:eu-west-1:{given['AWS::AccountId']}:vpc-peering-connection/pcx-1"
+    context: Context = {
+        "aws:resourcetag/vpc-peering:managed-by": "vpc-peering",
+        "aws:resourcetag/vpc-peering:adopted": "requester",
+        "aws:tagkeys": keys,
+    }
+
+    assert possible == bool(allowed(load(path), role, {**given, **ADOPTING}, "ec2:DeleteTags", resource, context))
