@@ -18,7 +18,7 @@ from handler.registry import MemoryStore, Tenure
 from handler.request import Request
 from handler.telemetry import begin
 
-NOBODY: Final = "arn:aws:cloudformation:{}:{}:stack/plan/0"
+NOBODY: Final = "arn:{}:cloudformation:{}:{}:stack/plan/0"
 UNKNOWN: Final = "There is no such resource, or a request of its stack is under way or has failed."
 FORGOTTEN: Final = "Maintenance leaves it alone from now on. Its connection and its routes stay as they are."
 
@@ -120,11 +120,11 @@ class Operator:
 
     def _plan(self, asked: Plan, function_arn: str, deadline: Deadline) -> dict[str, Any]:
         token = str(asked.resource_properties.get("ServiceToken", function_arn))
-        _, _, _, region, account, *_ = token.split(":")
+        _, partition, _, region, account, *_ = token.split(":")
         request = Request.model_construct(
             request_type="Create" if asked.old_resource_properties is None else "Update",
             service_token=token,
-            stack_id=asked.stack_id or NOBODY.format(region, account),
+            stack_id=asked.stack_id or NOBODY.format(partition, region, account),
             response_url="",
             request_id="plan",
             logical_resource_id=asked.logical_resource_id,

@@ -19,7 +19,7 @@ from tests.faults.invariants import checked
 from tests.faults.paths import PATHS, Play, both, created, crowded, deleted, updated
 from tests.faults.runs import FOUR, Result, captured, forked
 from tests.faults.scene import MORE_TAGS, Scene
-from tests.harness import EXTERNAL_ID, HUB, Topology
+from tests.harness import ACCOUNT, EXTERNAL_ID, HUB, Topology
 
 ROOT = Path(__file__).parents[2]
 ROLE = "VpcPeeringAccess"
@@ -171,6 +171,10 @@ def released(scene: Scene) -> None:
     scene.engine.delete()
 
 
+ACCEPTING = Topology(account=ACCOUNT, peer_account=HUB)
+"""The function's account accepts: between two VPCs of its own it is at either end."""
+
+AS_ACCEPTER = ("adoption backwards", "tags come and go")
 ALL = {"AllowReplacingRoutes": "true"}
 BY_DEFAULT = {"AllowAdoption": "false", "FindingsTopicArn": ""}
 LIVES_BY_DEFAULT: dict[str, Play] = {
@@ -194,6 +198,7 @@ def _lives(
 def test_every_life_has_the_permissions_it_needs_and_no_other() -> None:
     """The templates, as they are, suffice for all that the documents promise; without any one action they would not."""
     lives = dict(each for topology in FOUR for each in _lives(topology, LIVES, {}, ALL))
+    lives |= dict(_lives(ACCEPTING, {name: LIVES[name] for name in AS_ACCEPTER}, {}, ALL))
 
     assert {} == {name: life for name, life in lives.items() if life.get("denied", True) or life["problems"]}
     needed = {tuple(pair) for life in lives.values() for pair in life["alone"]}
@@ -203,7 +208,7 @@ def test_every_life_has_the_permissions_it_needs_and_no_other() -> None:
 def test_the_defaults_suffice_and_have_nothing_superfluous() -> None:
     """Who allows nothing more gives no statement that only those need who do."""
     function, role = BY_DEFAULT, {"AllowAdoption": "false"}
-    lives = dict(each for topology in FOUR[1:3] for each in _lives(topology, LIVES_BY_DEFAULT, function, role))
+    lives = dict(each for topology in FOUR[1:] for each in _lives(topology, LIVES_BY_DEFAULT, function, role))
 
     assert {} == {name: life for name, life in lives.items() if life.get("denied", True) or life["problems"]}
     needed = {tuple(pair) for life in lives.values() for pair in life["alone"]}
