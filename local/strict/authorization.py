@@ -81,8 +81,9 @@ def _policies(caller: Caller) -> list[Policy]:
         role = iam_backends[caller.account]["aws"].get_role_by_arn(caller.principal_arn)
     except NotFoundException:
         return []
+    documents = [*role.policies.values(), *(each.versions[-1].document for each in role.managed_policies.values())]
     # What moto's CloudFormation has made holds its policies parsed.
-    return [json.loads(policy) if isinstance(policy, str) else policy for policy in role.policies.values()]
+    return [json.loads(policy) if isinstance(policy, str) else policy for policy in documents]
 
 
 def _session_policy(account: str, key: str) -> Policy | None:

@@ -1,6 +1,6 @@
 """IAM policies, really evaluated: actions, resources and conditions, as far as this project's policies use them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -28,6 +28,7 @@ POSITIVE: dict[str, Callable[[str, str], bool]] = {
     "ArnEquals": _arn_like,
     "ArnLike": _arn_like,
 }
+SETS: dict[str, Callable[[Iterable[bool]], bool]] = {"ForAllValues": all, "ForAnyValue": any}
 NEGATED: dict[str, Callable[[str, str], bool]] = {"StringNotEquals": str.__eq__, "StringNotLike": fnmatchcase}
 
 
@@ -63,8 +64,10 @@ def _holds(operator: str, value: str | Sequence[str] | None, wanted: list[str]) 
         return ("true" if value is None else "false") in wanted
     qualifier, _, name = operator.rpartition(":")
     compare, negated = {**POSITIVE, **NEGATED}.get(name), name in NEGATED
-    if compare is None or qualifier not in {"", "ForAllValues"} or (qualifier == "" and isinstance(value, list)):
+    if compare is None or qualifier not in {"", *SETS} or (qualifier == "" and isinstance(value, list)):
         raise NotImplementedError(f"the condition operator {operator} is not evaluated here")
     if value is None:
-        return negated or qualifier == "ForAllValues"
-    return all(any(compare(each, pattern) for pattern in wanted) is not negated for each in listed(value))
+        return (negated and qualifier == "") or qualifier == "ForAllValues"
+    return SETS.get(qualifier, all)(
+        any(compare(each, pattern) for pattern in wanted) is not negated for each in listed(value)
+    )

@@ -173,7 +173,7 @@ def _explain_answer(  # noqa: PLR0911  # one return a kind of answer
 
 
 def _explain_denial(code: str, message: str, permission: str, place: Place) -> PeeringError:
-    # "User: arn:aws:sts::1:assumed-role/a/b is not authorized to perform: ec2:CreateTags on resource: ... because no
+    # "User: arn:*:sts::1:assumed-role/a/b is not authorized to perform: ec2:CreateTags on resource: ... because no
     # identity-based policy allows the ec2:CreateTags action", or "with an explicit deny in a service control policy"
     user, action, why = (
         re.search(pattern, message)

@@ -1,7 +1,8 @@
 """Guard rails: what the installation permits, whatever a stack asks for. Pure.
 
-IAM enforces the same (`template.yaml`); here it is told by its name, before anything is changed. A Delete is never
-refused: what was permitted once can always be taken away.
+IAM enforces the same (`template.yaml`); here it is told by its name, before anything is changed. A parameter that has
+become stricter has the code refuse no Delete: only what could never have been permitted is refused there too. But IAM
+lets the function assume roles only as the parameters say now: without one the Delete goes on as far as it can.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,13 +26,22 @@ def forbidden_places(
     `references` are the sides whose external id is a reference: to secrets of the function's account.
     """
     yield from forbidden_ends(desired)
-    guard, stack_account = desired.guard, desired.owner.account
+    guard = desired.guard
     for side, role_arn in roles.items():
         if role_arn and not fnmatchcase(role_arn.partition(":role/")[2], guard.role_pattern):
             yield AccessDenied(
                 f"{side.prefix}RoleArn {role_arn} is not of PeerRoleNamePattern {guard.role_pattern}.",
                 "Give a role of such a name, or have the pattern of the installation changed.",
             )
+    yield from forbidden_stack(desired, roles, references)
+
+
+def forbidden_stack(
+    desired: Desired, roles: Mapping[Side, str | None], references: Iterable[Side] = ()
+) -> Iterator[PeeringError]:
+    """Yield what a stack of this account may never ask for, whatever the parameters of the installation are."""
+    guard, stack_account = desired.guard, desired.owner.account
+    for side, role_arn in roles.items():
         if role_arn and stack_account not in {guard.account, account_of(role_arn)}:
             yield AccessDenied(
                 f"{side.prefix}RoleArn {role_arn} is not of account {stack_account}, as the stack is.",

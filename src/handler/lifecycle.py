@@ -10,7 +10,7 @@ from handler.desire import desire
 from handler.ec2 import Ec2, Reads
 from handler.errors import AccessDenied, InvalidRequest, PeeringError, several
 from handler.find import find
-from handler.guard import forbidden_places
+from handler.guard import forbidden_places, forbidden_stack
 from handler.item import Superseded
 from handler.model import REPLACES, Desired, Guard, Owner, Side
 from handler.observe import Sides
@@ -128,8 +128,7 @@ class Lifecycle:
     def _permitted(self, properties: Properties, home: Home, owner: Owner) -> Desired:
         """Return what the properties ask for, unless the installation forbids it."""
         desired = replace(desire(properties, home, owner), guard=replace(self.guard, account=home.account))
-        roles = {Side.REQUESTER: properties.role_arn, Side.ACCEPTER: properties.peer_role_arn}
-        if forbidden := [*forbidden_places(desired, roles, properties.references)]:
+        if forbidden := [*forbidden_places(desired, _roles(properties), properties.references)]:
             raise several(forbidden)
         return desired
 
@@ -203,6 +202,8 @@ class Lifecycle:
             return
         if not all(end.vpc_id for end in previous.ends):
             return
+        if [*forbidden_stack(replace(previous, guard=desired.guard), _roles(old_properties))]:
+            return  # that Update was refused before it made anything
         access = Access("", *previous.ends, old_properties.role_arn, old_properties.external_id)
         try:
             requester = self.sessions.open(access, _session_name(desired.owner), run.deadline)
@@ -230,6 +231,12 @@ class Lifecycle:
                 f"{request.connection_id} cannot be proven ours without VpcId and PeerVpcId.",
                 "Retain the resource in the stack and delete the connection by hand.",
             )
+        guarded = replace(desired, guard=replace(self.guard, account=home.account))
+        if forbidden := [*forbidden_stack(guarded, _roles(properties))]:
+            if request.connection_id or run.tenure.may_live:
+                raise several(forbidden)
+            logger.info("nothing to delete: a stack of this account was never permitted to ask for it")
+            return
         run.progress.found = request.connection_id is not None
         try:
             sides, desired = self._reach(properties, desired, run)
@@ -282,6 +289,10 @@ def _salvaged(given: Mapping[str, Any], home: Home, owner: Owner) -> Properties:
     properties = salvage(given, home)
     # What the function's account has stored is none of another account's business, at a Delete neither.
     return properties if owner.account == home.account else properties.without_references()
+
+
+def _roles(properties: Properties) -> dict[Side, str | None]:
+    return {Side.REQUESTER: properties.role_arn, Side.ACCEPTER: properties.peer_role_arn}
 
 
 def _accesses(properties: Properties, desired: Desired) -> dict[Side, Access]:

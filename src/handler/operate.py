@@ -20,7 +20,7 @@ from handler.registry import Key, MemoryStore, Tenure
 from handler.request import Request
 from handler.telemetry import begin
 
-NOBODY: Final = "arn:aws:cloudformation:{}:{}:stack/plan/0"
+NOBODY: Final = "arn:{}:cloudformation:{}:{}:stack/plan/0"
 UNKNOWN: Final = "There is no such resource, or a request of its stack is under way or has failed."
 IDS: Final = ("VpcId", "PeerVpcId", "VpcPeeringConnectionId")
 REPLACEMENT: Final = "This is a replacement: another connection takes the place of {}."
@@ -157,9 +157,9 @@ class Operator:
         old, token = asked.old_resource_properties, asked.resource_properties.get("ServiceToken")
         if not isinstance(token, str) or not token.startswith("arn:"):  # a function of the template
             token = function_arn
-        _, _, _, region, account, *_ = token.split(":")
+        _, partition, _, region, account, *_ = token.split(":")
         registry = self.maintenance.registry
-        key = (asked.stack_id or NOBODY.format(region, account), asked.logical_resource_id)
+        key = (asked.stack_id or NOBODY.format(partition, region, account), asked.logical_resource_id)
         if old is not None and asked.stack_id is None:
             key = self._of_pair(old, deadline)
         known = registry.resting(key, deadline)

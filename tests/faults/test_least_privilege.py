@@ -19,7 +19,7 @@ from tests.faults.invariants import checked
 from tests.faults.paths import PATHS, Play, both, created, crowded, deleted, updated
 from tests.faults.runs import FOUR, Result, captured, forked
 from tests.faults.scene import MORE_TAGS, Scene
-from tests.harness import EXTERNAL_ID, HUB, Topology
+from tests.harness import ACCOUNT, EXTERNAL_ID, HUB, Topology
 
 ROOT = Path(__file__).parents[2]
 ROLE = "VpcPeeringAccess"
@@ -54,7 +54,12 @@ def install(here: InProcess, scene: Scene, function: Mapping[str, str] | None = 
     """Deploy the roles of all templates with further parameters: the function's, and those of other accounts."""
     template = read("template.yaml")
     template.pop("Transform")
-    kept = {name: template["Resources"][name] for name in ("PeeringFunctionRole", "AdoptionPolicy", "FindingsPolicy")}
+    policies = ("JoinPolicy", "OtherSidePolicy", "AdoptionPolicy", "AdoptedPolicy", "FindingsPolicy")
+    kept = {name: template["Resources"][name] for name in ("PeeringFunctionRole", *policies)}
+    # moto attaches policies to a role only where they name it.
+    del kept["PeeringFunctionRole"]["Properties"]["ManagedPolicyArns"]
+    for name in policies:
+        kept[name]["Properties"]["Roles"] = [{"Ref": "PeeringFunctionRole"}]
     made = {
         "Remember": f"arn:aws:dynamodb:us-east-1:{HUB}:table/{TABLE}",
         "Log": f"arn:aws:logs:us-east-1:{HUB}:log-group:any",
@@ -85,7 +90,7 @@ def install(here: InProcess, scene: Scene, function: Mapping[str, str] | None = 
             AllowRequesting=asks,
             InstallationName=INSTALLATION,
             RoleName=ROLE,
-            **{"AllowAdoption": asks, **more},
+            **{"AllowAdoption": "true", **more},
         )
     (role,) = (role for role in iam_backends[HUB]["aws"].get_roles() if role.path == "/vpc-peering/")
     session = sts_backends[HUB]["aws"].assume_role("us-east-1", "function", role.arn, "", 3600, "")
@@ -93,10 +98,12 @@ def install(here: InProcess, scene: Scene, function: Mapping[str, str] | None = 
     here.aws.settings.enforced = True
 
 
-def statements() -> Iterator[tuple[str, str]]:
-    """Yield the statement and the action of every permission that the templates give."""
+def statements(*, by_default: bool = False) -> Iterator[tuple[str, str]]:
+    """Yield the statement and the action of every permission that the templates give; or give `by_default`."""
     for path, account in (("template.yaml", HUB), ("accepter/role.yaml", "other")):
         for resource in read(path)["Resources"].values():
+            if by_default and resource.get("Condition", "MakesRole") != "MakesRole":
+                continue
             given = resource["Properties"]
             policies = given.get("Policies", [given] if "PolicyDocument" in given else [])
             for statement in [each for policy in policies for each in policy["PolicyDocument"]["Statement"]]:
@@ -155,22 +162,58 @@ def lived(here: InProcess, scene: Scene, play: Play) -> Result:
     return {"denied": denied, "alone": sorted(alone), "problems": scene.engine.problems}
 
 
-def _lives(topology: Topology) -> Iterator[tuple[str, Result]]:
+def released(scene: Scene) -> None:
+    """Release a connection that was adopted before adoption was forbidden again."""
+    scene.here.aws.settings.enforced = False
+    scene.theirs.add(scene.world.peer(scene.vpc, scene.peers[0]))
+    scene.engine.create(scene.properties(OnExistingConnection="Adopt"))
+    scene.here.aws.settings.enforced = True
+    scene.engine.delete()
+
+
+ACCEPTING = Topology(account=ACCOUNT, peer_account=HUB)
+"""The function's account accepts: between two VPCs of its own it is at either end."""
+
+AS_ACCEPTER = ("adoption backwards", "tags come and go")
+ALL = {"AllowReplacingRoutes": "true"}
+BY_DEFAULT = {"AllowAdoption": "false", "FindingsTopicArn": ""}
+LIVES_BY_DEFAULT: dict[str, Play] = {
+    **{path.name: LIVES[path.name] for path in PATHS if path.name in LIVES},
+    **{name: LIVES[name] for name in ("default quotas", "tags come and go")},
+    "release": released,
+}
+
+
+def _lives(
+    topology: Topology, lives: Mapping[str, Play], function: Mapping[str, str], role: Mapping[str, str]
+) -> Iterator[tuple[str, Result]]:
     with in_process() as here, captured():
         scene = Scene(here, topology, here.start)
-        install(here, scene, AllowReplacingRoutes="true")
-        for name, play in LIVES.items():
+        install(here, scene, function, **role)
+        for name, play in lives.items():
             (result,) = forked(lambda: lived(here, scene, play))  # noqa: B023  # called at once
-            yield name, result
+            yield f"{name} / {topology}", result
 
 
 def test_every_life_has_the_permissions_it_needs_and_no_other() -> None:
     """The templates, as they are, suffice for all that the documents promise; without any one action they would not."""
-    lives = {f"{name} / {topology}": result for topology in FOUR for name, result in _lives(topology)}
+    lives = dict(each for topology in FOUR for each in _lives(topology, LIVES, {}, ALL))
+    lives |= dict(_lives(ACCEPTING, {name: LIVES[name] for name in AS_ACCEPTER}, {}, ALL))
 
     assert {} == {name: life for name, life in lives.items() if life.get("denied", True) or life["problems"]}
     needed = {tuple(pair) for life in lives.values() for pair in life["alone"]}
     assert [] == [pair for pair in statements() if pair not in needed and pair[0].split()[1] not in BY_AWS]
+
+
+def test_the_defaults_suffice_and_have_nothing_superfluous() -> None:
+    """Who allows nothing more gives no statement that only those need who do."""
+    function, role = BY_DEFAULT, {"AllowAdoption": "false"}
+    lives = dict(each for topology in FOUR[1:] for each in _lives(topology, LIVES_BY_DEFAULT, function, role))
+
+    assert {} == {name: life for name, life in lives.items() if life.get("denied", True) or life["problems"]}
+    needed = {tuple(pair) for life in lives.values() for pair in life["alone"]}
+    given = set(statements(by_default=True))
+    assert set() == {pair for pair in given - needed if pair[0].split()[1] not in BY_AWS}
 
 
 def refused(scene: Scene, properties: Mapping[str, Any], function: Mapping[str, str], role: Mapping[str, str]) -> str:
@@ -278,3 +321,18 @@ def test_route_that_was_replaced_by_consent() -> None:
 
         assert block not in scene.world.routes(peer)[table]
         assert [] == scene.owned()
+
+
+@pytest.mark.parametrize("topology", FOUR, ids=str)
+def test_vpcs_that_are_listed_no_more(topology: Topology) -> None:
+    """Lists of VPCs that have become shorter keep no peering from being taken away whole."""
+    listed_no_more = {"VpcIds": "vpc-0123456789abcdef0"}
+    with in_process() as here, captured():
+        scene = Scene(here, topology, here.start)
+        assert scene.engine.create(scene.properties())
+        install(here, scene, listed_no_more, **listed_no_more)
+
+        scene.engine.delete()
+
+        assert [] == [*checked(scene, "")]
+        assert [] == [call.operation for call in here.aws.calls if call.error in DENIED]

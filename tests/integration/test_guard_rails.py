@@ -97,6 +97,49 @@ def test_what_was_permitted_can_be_taken_away(world: World, pair: tuple[Vpc, Vpc
     assert [] == world.live(pair[0])
 
 
+def of_account(account: str) -> dict[str, Any]:
+    """Return what a stack of another account sends."""
+    return {"StackId": f"arn:aws:cloudformation:us-east-1:{account}:stack/theirs/1"}
+
+
+@ACROSS
+@pytest.mark.parametrize(("physical_id", "status"), [("refused", "SUCCESS"), ("pcx-0123456789abcdef0", "FAILED")])
+def test_stack_that_never_was_permitted_reads_nothing_when_it_is_deleted(
+    world: World, pair: tuple[Vpc, Vpc], physical_id: str, status: str
+) -> None:
+    """Who gives another account's role and external id would else see by a Delete what no Create shows."""
+    stack, stranger = world.stack(), of_account("777777777777")
+
+    with world.counted() as calls:
+        refused = stack.send("Create", world.properties(*pair), **stranger)
+        deleted = stack.send("Delete", world.properties(*pair), **stranger, PhysicalResourceId=physical_id)
+
+    assert ("FAILED", status) == (refused["Status"], deleted["Status"])
+    assert [] == calls
+
+
+@ACROSS
+def test_update_that_never_was_permitted_reads_nothing_when_it_is_rolled_back(
+    world: World, pair: tuple[Vpc, Vpc]
+) -> None:
+    """The rollback looks for what the Update has left: of one that was refused nothing can be."""
+    other = "arn:aws:iam::333333333333:role/VpcPeeringAccess"
+    refused = world.properties(*pair, VpcId="vpc-0123456789abcdef0", OwnerId="333333333333", RoleArn=other)
+    stack = world.stack()
+
+    with world.counted() as calls:
+        stack.send(
+            "Update",
+            world.properties(*pair),
+            OldResourceProperties=refused,
+            PhysicalResourceId="pcx-0123456789abcdef0",
+            **of_account(pair[1].account),
+        )
+
+    assumed = {call.params["RoleArn"] for call in calls if call.operation == "AssumeRole"}
+    assert {world.roles[pair[1].account]} == assumed
+
+
 # External ids by reference
 
 

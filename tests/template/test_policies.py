@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from local.strict.policy import Context, allowing
+from tests.template.rendered import Load, Rendered
+
 Template = dict[str, Any]
 Statement = dict[str, Any]
 
@@ -50,13 +53,18 @@ REPLACE_POLICY = ("accepter/role.yaml", "ReplacePolicy")
 REQUESTER_POLICY = ("accepter/role.yaml", "RequesterPolicy")
 POLICIES = [FUNCTION_ROLE, ACCEPTER_ROLE, REQUESTER_POLICY]
 ADOPTION_POLICIES = [("template.yaml", "AdoptionPolicy"), ("accepter/role.yaml", "AdoptionPolicy")]
+ADOPTED_POLICIES = [("template.yaml", "AdoptedPolicy"), ("accepter/role.yaml", "AdoptedPolicy")]
 OWNER_TAG = {"vpc-peering:managed-by": {"Ref": "InstallationName"}}
 
 
 def statements(template: Template, logical_id: str) -> list[Statement]:
-    """Return all statements of a role's or a policy's permissions."""
+    """Return all statements of a role's or a policy's permissions, with those of policies that a role always has."""
     properties = template["Resources"][logical_id]["Properties"]
-    policies = properties.get("Policies", [properties])
+    attached = [each["Ref"] for each in properties.get("ManagedPolicyArns", []) if "Ref" in each]
+    policies = [
+        *properties.get("Policies", [properties]),
+        *(template["Resources"][name]["Properties"] for name in attached),
+    ]
     return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
 
 
@@ -87,8 +95,9 @@ def conditions(found: list[Statement], action: str, resource: str) -> list[Any]:
         (REPLACE_POLICY, REPLACE),
         (REQUESTER_POLICY, REQUEST | DELETE | OPTIONS | TAGS),
         *((policy, {("ec2:CreateTags", CONNECTION)}) for policy in ADOPTION_POLICIES),
+        *((policy, {("ec2:CreateTags", CONNECTION)} | OPTIONS) for policy in ADOPTED_POLICIES),
     ],
-    ids=["function", "accepter", "accepter-replaces", "requester", "function-adopts", "requester-adopts"],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
 )
 def test_grants_are_exactly_these(
     load: Callable[[str], Template], policy: tuple[str, str], expected: set[tuple[str, str]]
@@ -132,7 +141,11 @@ def test_owner_tags_are_taken_off_what_was_adopted_only(
     """A connection that was requested must not lose the tags that alone tell whose it is."""
     path, logical_id = policy
     tagged = {f"aws:ResourceTag/{key}": value for key, value in OWNER_TAG.items()}
-    adopted = {"StringEquals": tagged, "Null": {"aws:ResourceTag/vpc-peering:adopted": "false"}}
+    adopted = {
+        "StringEquals": tagged,
+        "ForAnyValue:StringEquals": {"aws:TagKeys": "vpc-peering:managed-by"},
+        "Null": {"aws:ResourceTag/vpc-peering:adopted": "false"},
+    }
     assert adopted in conditions(statements(load(path), logical_id), "ec2:DeleteTags", CONNECTION)
 
 
@@ -143,11 +156,13 @@ def test_adoption_must_be_allowed_and_marks_what_it_claims(
     """To claim a connection of somebody else is the one way past the owner tag: off by default, and always marked."""
     path, logical_id = policy
     template = load(path)
-    (condition,) = conditions(statements(template, logical_id), "ec2:CreateTags", CONNECTION)
-    assert {f"aws:RequestTag/{key}": value for key, value in OWNER_TAG.items()} == condition["StringEquals"]
+    found = conditions(statements(template, logical_id), "ec2:CreateTags", CONNECTION)
     unclaimed = {"aws:ResourceTag/vpc-peering:managed-by": "true"}
-    assert {"aws:RequestTag/vpc-peering:adopted": "false", **unclaimed} == condition["Null"]
-    assert "Adopts" == template["Resources"][logical_id]["Condition"]
+    for condition in found:
+        assert {f"aws:RequestTag/{key}": value for key, value in OWNER_TAG.items()} == condition["StringEquals"]
+        assert {"aws:RequestTag/vpc-peering:adopted": "false", **unclaimed} == condition["Null"]
+    assert ["ec2:RequesterVpc", "ec2:AccepterVpc"] == [key for condition in found for key in condition["ArnLike"]]
+    assert template["Resources"][logical_id]["Condition"] in {"Adopts", "Claims"}
     assert "false" == template["Parameters"]["AllowAdoption"]["Default"]
 
 
@@ -227,3 +242,123 @@ def test_nobody_else_may_invoke_the_function(load: Callable[[str], Template]) ->
     ]
     assert "FunctionUrlConfig" not in resources["PeeringFunction"]["Properties"]
     assert {"Condition": "InOrganization"} in load("template.yaml")["Conditions"]["Shared"]["Fn::And"]
+
+
+HUB, SPOKE, STRANGER, OTHER = "111111111111", "222222222222", "777777777777", "888888888888"
+OWN, OWN_OTHER, SPOKES = "vpc-0aaaaaaaaaaaaaaa1", "vpc-0aaaaaaaaaaaaaaa9", "vpc-0bbbbbbbbbbbbbbb1"
+STRANGERS = (f"{STRANGER}:vpc/vpc-0ccccccccccccccc1", f"{OTHER}:vpc/vpc-0ddddddddddddddd1")
+ADOPTING = {"AllowAdoption": "true", "AllowRequesting": "true"}
+AWS = {"AWS::Partition": "aws", "AWS::Region": "eu-west-1"}
+OF_FUNCTION = {**AWS, "AWS::AccountId": HUB, "VpcIds": OWN, "AllowedPeerAccounts": SPOKE}
+OF_ROLE = {**AWS, "AWS::AccountId": SPOKE, "FunctionAccountId": HUB, "VpcIds": SPOKES, "AccepterAccountIds": HUB}
+TAGGING = {"aws:tagkeys": ["Team"], "aws:requesttag/team": "net"}
+CLAIMING = {
+    "aws:tagkeys": ["vpc-peering:managed-by", "vpc-peering:adopted"],
+    "aws:requesttag/vpc-peering:managed-by": "vpc-peering",
+    "aws:requesttag/vpc-peering:adopted": "requester",
+}
+CHANGES: dict[str, tuple[str, Context]] = {
+    "options": ("ec2:ModifyVpcPeeringConnectionOptions", {}),
+    "tags": ("ec2:CreateTags", TAGGING),
+    "adoption": ("ec2:CreateTags", CLAIMING),
+}
+
+
+def allowed(  # noqa: PLR0913, PLR0917  # what IAM looks at
+    template: Template, role: str, given: dict[str, str], action: str, resource: str, context: Context
+) -> list[str]:
+    """Return the statements by which a role with these parameters may do something."""
+    within, attached = Rendered(template, **given).policies(role)
+    return [sid for policy in (*within, *attached) for sid in allowing(policy, action, resource, context)]
+
+
+def may_change(load: Load, path: str, given: dict[str, str], change: str, ends: tuple[str, str]) -> bool:
+    """Tell whether a role may change a connection without owner tags between a requester and an accepter."""
+    action, context = CHANGES[change]
+    requester, accepter = (f"arn:aws:ec2:eu-west-1:{end}" for end in ends)
+    resource = f"arn:aws:ec2:eu-west-1:{given['AWS::AccountId']}:vpc-peering-connection/pcx-1"
+    ends_of_it = {"ec2:requestervpc": requester, "ec2:acceptervpc": accepter}
+    role = "PeeringFunctionRole" if path == "template.yaml" else "Role"
+    return bool(allowed(load(path), role, given, action, resource, {**ends_of_it, **context}))
+
+
+def both(*ends: str) -> list[tuple[str, str]]:
+    """Return a pair of ends, requested from either."""
+    one, other = ends
+    return [(one, other), (other, one)]
+
+
+HUBS, HUBS_OTHER = f"{HUB}:vpc/{OWN}", f"{HUB}:vpc/{OWN_OTHER}"
+MINE, MINE_OTHER = f"{SPOKE}:vpc/{SPOKES}", f"{SPOKE}:vpc/vpc-0bbbbbbbbbbbbbbb9"
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(
+    ("path", "given", "right", "wrong"),
+    [
+        (
+            "template.yaml",
+            OF_FUNCTION,
+            both(HUBS, MINE),
+            [*both(*STRANGERS), *both(HUBS_OTHER, STRANGERS[0]), *both(HUBS_OTHER, MINE), *both(HUBS, STRANGERS[0])],
+        ),
+        (
+            "accepter/role.yaml",
+            OF_ROLE,
+            both(MINE, HUBS),
+            [*both(*STRANGERS), *both(MINE, STRANGERS[0]), *both(MINE_OTHER, HUBS)],
+        ),
+    ],
+    ids=["function", "role"],
+)
+def test_connections_of_strangers_are_refused(  # noqa: PLR0913, PLR0917  # all that it is about
+    load: Load,
+    path: str,
+    given: dict[str, str],
+    change: str,
+    right: list[tuple[str, str]],
+    wrong: list[tuple[str, str]],
+) -> None:
+    """Without an owner tag, the ends are all that tells a connection of ours from one of others in the account."""
+    permitted = [ends for ends in [*right, *wrong] if may_change(load, path, {**given, **ADOPTING}, change, ends)]
+
+    assert right == permitted
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(("path", "given"), [("template.yaml", OF_FUNCTION), ("accepter/role.yaml", OF_ROLE)])
+def test_what_was_requested_is_left_unless_adoption_is_allowed(
+    load: Load, path: str, given: dict[str, str], change: str
+) -> None:
+    """A connection that others of the account have requested is none of an installation's that adopts nothing."""
+    accepted = {"options": True, "tags": True, "adoption": False}
+    own, other = (HUBS, MINE) if path == "template.yaml" else (MINE, HUBS)
+
+    assert not may_change(load, path, given, change, (own, other))
+    assert accepted[change] == may_change(load, path, given, change, (other, own))
+
+
+@pytest.mark.parametrize(("path", "given"), [("template.yaml", OF_FUNCTION), ("accepter/role.yaml", OF_ROLE)])
+@pytest.mark.parametrize(
+    ("keys", "possible"),
+    [
+        (["vpc-peering:adopted", "vpc-peering:managed-by"], True),
+        (["vpc-peering:adopted"], False),
+        (["vpc-peering:adopted", "Team"], False),
+        (None, False),
+    ],
+    ids=["all", "the mark", "the mark and another", "whatever there is"],
+)
+def test_what_was_adopted_stays_so_while_it_is_ours(
+    load: Load, path: str, given: dict[str, str], keys: list[str] | None, *, possible: bool
+) -> None:
+    """An adopted connection that lost its mark alone could be deleted."""
+    role = "PeeringFunctionRole" if path == "template.yaml" else "Role"
+    resource = f"arn:aws:ec2:eu-west-1:{given['AWS::AccountId']}:vpc-peering-connection/pcx-1"
+    context: Context = {
+        "aws:resourcetag/vpc-peering:managed-by": "vpc-peering",
+        "aws:resourcetag/vpc-peering:adopted": "requester",
+        "aws:tagkeys": keys,
+    }
+
+    assert possible == bool(allowed(load(path), role, {**given, **ADOPTING}, "ec2:DeleteTags", resource, context))

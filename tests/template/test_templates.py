@@ -17,6 +17,7 @@ TEMPLATES = ["template.yaml", *sorted(f"{p.parent.name}/{p.name}" for p in ROOT.
 EXAMPLES = [name for name in TEMPLATES if name.startswith("examples/")]
 PLAIN = [name for name in EXAMPLES if "Fn::ForEach" not in (ROOT / name).read_text()]
 """Examples whose resources stand there; what loops make is deployed by tests/e2e/test_many_peerings.py."""
+SOURCES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "src/handler").glob("*.py"))
 HOME = Home("111111111111", "us-east-1", "aws", {"us-east-1", "eu-west-1"})
 SIDES = [side + what for side in ("Requester", "Accepter") for what in ("VpcId", "OwnerId", "Region", "CidrBlocks")]
 COUNTS = [f"{prefix}{what}" for prefix in ("", "Peer") for what in ("RouteCount", "SkippedRoutes")]
@@ -74,9 +75,9 @@ def intrinsics(node: object, name: str) -> Iterator[Any]:
             yield from intrinsics(item, name)
 
 
-@pytest.mark.parametrize("path", TEMPLATES)
+@pytest.mark.parametrize("path", [*TEMPLATES, *SOURCES])
 def test_no_partition_is_hard_coded(path: str) -> None:
-    """The same templates serve aws, aws-cn and aws-us-gov."""
+    """The same templates and the same code serve aws, aws-cn and aws-us-gov."""
     assert not re.search(r"arn:aws[a-z-]*:", (ROOT / path).read_text())
 
 
