@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from handler.ec2 import Ec2
 from handler.errors import AccessDenied
 from handler.model import (
-    ADOPTED,
     REPLACES,
     Connection,
     Desired,
@@ -17,7 +17,6 @@ from handler.model import (
     Option,
     PrefixList,
     Quota,
-    RouteRecord,
     Side,
     Status,
     Subnet,
@@ -29,17 +28,22 @@ from handler.rules import rule_of
 READS = 6
 """Of one side at once."""
 
+NOTHING: Final = Observed(None, None)
+"""What is known where there is no registry."""
+
 Sides = Mapping[Side, Ec2]
 """The sides to act on; without one that is left to the other party, or (Delete) cannot be reached."""
 
 
-def observe(desired: Desired, sides: Sides, records: tuple[RouteRecord, ...] = ()) -> Observed:
+def observe(desired: Desired, sides: Sides, known: Observed = NOTHING) -> Observed:
     """Read both sides at once: of each its VPC, its route tables, the connections of the pair, and what is asked for.
+
+    What the registry has is known before.
 
     At Delete, a side other than the lead whose reads are refused counts as one that cannot be reached.
     """
     views = dict(zip(sides, run(partial(_reachable, desired, side, ec2) for side, ec2 in sides.items()), strict=True))
-    observed = Observed(views.get(Side.REQUESTER), views.get(Side.ACCEPTER), records)
+    observed = replace(known, requester=views.get(Side.REQUESTER), accepter=views.get(Side.ACCEPTER))
     observed = _with_adopted(desired, observed, sides)
     return replace(observed, gone=_gone(desired, observed, sides))
 
@@ -143,7 +147,7 @@ def _with_known(view: ObservedSide, desired: Desired, ec2: Ec2) -> ObservedSide:
 def _with_adopted(desired: Desired, observed: Observed, sides: Sides) -> Observed:
     """Add what the accepter's side shows of an adopted connection that is to be left: its tags and options there."""
     leaving = None if desired.present or observed.accepter is None else doomed(desired, observed)
-    if leaving is None or ADOPTED not in leaving.tags:
+    if leaving is None or desired.foreign_id or not desired.keeps(leaving, observed):
         return observed
     try:
         seen = sides[Side.ACCEPTER].connection(leaving.connection_id)

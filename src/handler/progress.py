@@ -50,7 +50,12 @@ class Progress:
             logger.warning("a route was left to another target (OnConflict: Skip)", route=str(route))
 
     def removed(self, desired: Desired, outcome: Outcome) -> None:
-        """Name what a Delete had to leave on the accepter's side."""
+        """Name what a Delete had to leave: on a connection that lost its owner tags, and on the accepter's side."""
+        if outcome.plan.left:
+            logger.warning(
+                "an adopted connection has lost its owner tags: recorded routes are removed, its tags and options stay",
+                connection_id=outcome.plan.left.connection_id,
+            )
         unreached = desired.accepter.managed and outcome.observed.accepter is None and self.found
         if unreached or outcome.refused:
             self.left_behind = True

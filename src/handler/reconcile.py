@@ -92,7 +92,7 @@ class Reconciler:
             PeeringError: a refusal, before anything was written; or the failure of a call or of a wait.
 
         """
-        observed = observe(desired, self.sides, self.tenure.records)
+        observed = self._observe(desired)
         self._raise_if_deleted(desired, observed)
         desired = desired.completed(observed.view(desired.lead).connection(desired.foreign_id))
         observed, planned = self._plan(desired, observed)
@@ -109,11 +109,16 @@ class Reconciler:
             PeeringError: what is there cannot be read.
 
         """
-        observed = observe(desired, self.sides, self.tenure.records)
+        observed = self._observe(desired)
         observed, planned = self._plan(
             desired.completed(observed.view(desired.lead).connection(desired.foreign_id)), observed
         )
         return Outcome(planned.connection, observed, planned)
+
+    def _observe(self, desired: Desired) -> Observed:
+        tenure = self.tenure
+        known = Observed(None, None, tenure.records, stood=tenure.stood, living=tenure.living)
+        return observe(desired, self.sides, known)
 
     def _plan(self, desired: Desired, observed: Observed) -> tuple[Observed, Plan]:
         """Plan; where that comes near to a quota, it is asked for, and what was observed has it."""
@@ -152,14 +157,14 @@ class Reconciler:
         if planned.connection and desired.owns(planned.connection):
             anew = desired.foreign_id is not None and desired.foreign_id != desired.connection_id
             self.witness.identified(planned.connection.connection_id, new=anew)
-        self._remember_found(planned)
+        observed = self._remember_found(observed, planned)
         if established or (planned.active and planned.connection and planned.connection.status is not Status.ACTIVE):
             views = self._establish(desired, planned)
             observed = self._look_again(desired, observed, planned, views)
             planned = plan(desired, observed)
             planned = permitted(planned, observed, self.tenure.findings) if self.upkeep else planned
             planned.raise_if_unsafe()
-            self._remember_found(planned)
+            observed = self._remember_found(observed, planned)
         connection = planned.connection
         if connection is None:
             raise _ended_meanwhile(desired)
@@ -174,11 +179,12 @@ class Reconciler:
         seen = observed.view(desired.lead).connection(connection.connection_id)
         return Outcome(seen, observed, planned)
 
-    def _remember_found(self, planned: Plan) -> None:
-        """Record the routes that were there before the connection became ours: they are not for us to remove."""
+    def _remember_found(self, observed: Observed, planned: Plan) -> Observed:
+        """Record what was there before the connection became ours: it is not for us to remove."""
         if planned.connection:
             found = [RouteRecord(key, planned.connection.connection_id, found=True) for key in planned.found]
-            self.tenure.remember(found)
+            self.tenure.remember(found, planned.stood)
+        return replace(observed, stood=self.tenure.stood)
 
     def _establish(self, desired: Desired, planned: Plan) -> dict[Side, Connection | None]:
         """Request, adopt and accept the connection as planned, and wait until each side sees what is to be seen."""
@@ -315,7 +321,7 @@ class Reconciler:
         changes = planned.of(Stage.MAKE, Stage.BREAK)
         refused = run(partial(self._take_off, desired, side, changes, connection_id) for side in Side)
         apply(planned.of(Stage.DELETE), self.sides, connection_id, self.witness.applied)
-        if planned.connection and not desired.keeps(planned.connection):
+        if planned.connection and not desired.keeps(planned.connection, observed):
             self.sides[Side.REQUESTER].wait("ConnectionDeleted", connection_id)
         self.tenure.forget(connection_id)
         return Outcome(None, observed, planned, refused=next(filter(None, refused), None))
@@ -337,7 +343,7 @@ class Reconciler:
 
 
 def _side_of(change: Change) -> Side | None:
-    return change.side if isinstance(change, RouteChange | ModifyOptions | UntagConnection) else None
+    return change.side if isinstance(change, RouteChange | ModifyOptions | TagConnection | UntagConnection) else None
 
 
 def _with_connections(desired: Desired, observed: Observed, views: Mapping[Side, Connection | None]) -> Observed:

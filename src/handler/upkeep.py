@@ -104,7 +104,7 @@ def _lost(desired: Desired, observed: Observed, plan: Plan) -> Iterator[Finding]
     seen: Connection | None = plan.connection or observed.view(desired.lead).connection(known)
     if seen and seen.status.live:
         if any(isinstance(change, CreateConnection | AdoptConnection) for change in plan.changes):
-            yield Finding(Kind.CONNECTION, "", f"{not_ours(seen).cause} {not_ours(seen).remedy}")
+            yield Finding(Kind.CONNECTION, "", f"{not_ours(desired, seen).cause} {not_ours(desired, seen).remedy}")
         return
     ended = f"{seen.connection_id} is {seen.status}: {seen.message or 'no message'}." if seen else f"{known} is gone."
     yield Finding(Kind.CONNECTION, "", f"{ended} {REMEDY_OF_FOREIGN if desired.foreign_id else REMEDY}")

@@ -159,7 +159,7 @@ def test_what_is_said_of_a_connection_without_our_tags() -> None:
     (found,) = findings(replace(desired(), connection_id=PCX), observed(seen), plan)
 
     assert found.text.startswith(f"{PCX} carries no owner tags of this resource")
-    assert "Put its vpc-peering: tags back" in found.text
+    assert "Put them back (vpc-peering:stack-id arn:" in found.text
 
 
 def test_what_is_said_of_somebody_elses_connection_that_ended() -> None:
