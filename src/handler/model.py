@@ -225,7 +225,7 @@ class Desired:
     physical id where it is a connection's: the one that this resource has had so far. `foreign_id` is that of a
     connection which somebody else requested, and of which only the accepter's side is ours: then nothing is known of
     the requester's end but what was given to check it, the rest is empty. `checks_dns` asks whether the VPCs still have
-    on what DNS resolution needs.
+    on what DNS resolution needs; None: only where it is not on yet.
     """
 
     owner: Owner
@@ -235,7 +235,7 @@ class Desired:
     wait_for_acceptance: bool = False
     adopt: bool = False
     preflight: bool = True
-    checks_dns: bool = False
+    checks_dns: bool | None = None
     present: bool = True
     previous: "Desired | None" = None
     connection_id: str | None = None

@@ -72,15 +72,18 @@ def _observe_side(desired: Desired, side: Side, ec2: Ec2) -> ObservedSide:
         tables = pool.submit(ec2.route_tables, vpc_id)
         subnets = pool.submit(_subnets, desired, side, ec2)
         prefix_lists = pool.submit(_prefix_lists, desired, side, ec2)
-        dns_off = pool.submit(_dns_off, desired, side, ec2)
+        dns_off = pool.submit(_dns_off, desired, side, ec2) if _asks_dns(desired) else None
         connections, peerings = _connections(desired, side, ec2)
+        connections = tuple(map(desired.facing, connections))
+        if dns_off is None and _lacks_dns(desired, side, connections):
+            dns_off = pool.submit(_dns_off, desired, side, ec2)
         view = ObservedSide(
             vpc.result(),
             tables.result(),
-            tuple(map(desired.facing, connections)),
+            connections,
             subnets.result(),
             prefix_lists.result(),
-            dns_off.result(),
+            dns_off.result() if dns_off else (),
             peerings,
         )
     return _with_known(view, desired, ec2) if side is desired.lead else view
@@ -98,14 +101,29 @@ def _prefix_lists(desired: Desired, side: Side, ec2: Ec2) -> tuple[PrefixList, .
     return ec2.prefix_lists(asked) if asked and desired.present else ()
 
 
-def _dns_off(desired: Desired, side: Side, ec2: Ec2) -> tuple[str, ...]:
-    """Read the DNS attributes of a VPC where DNS resolution is newly asked for, on whichever side, or checked."""
+def _asks_dns(desired: Desired) -> bool:
+    """Tell whether DNS resolution is newly asked for, on whichever side, or is to be checked."""
     before = None if desired.checks_dns else desired.same_pair
-    asked = any(
-        desired.side(each).options.get(Option.DNS) and not (before and before.side(each).options.get(Option.DNS))
-        for each in Side
-    )
-    if not (asked and desired.present and desired.preflight):
+    return any(_dns(desired, side) and not (before and _dns(before, side)) for side in Side)
+
+
+def _lacks_dns(desired: Desired, side: Side, connections: Collection[Connection]) -> bool:
+    """Tell whether DNS resolution is not on that has been asked for before: the connection was pending, say.
+
+    An active connection is asked for the option of this side alone: EC2 may not show that of the other one here.
+    """
+    active = [connection for connection in connections if connection.status is Status.ACTIVE]
+    on = any(connection.allows(side, Option.DNS) for connection in active)
+    return desired.checks_dns is None and any(_dns(desired, each) for each in ([side] if active else Side)) and not on
+
+
+def _dns(desired: Desired, side: Side) -> bool:
+    return desired.side(side).options.get(Option.DNS, False)
+
+
+def _dns_off(desired: Desired, side: Side, ec2: Ec2) -> tuple[str, ...]:
+    """Read which DNS attributes of a VPC are off, where preflight may."""
+    if not (desired.present and desired.preflight):
         return ()
     try:
         return ec2.dns_off(desired.side(side).end.vpc_id)

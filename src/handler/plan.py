@@ -106,7 +106,7 @@ def _plan_presence(desired: Desired, observed: Observed) -> Plan:
         refusals=(
             *refusals,
             *routes.refusals,
-            *findings(desired, observed, changes),
+            *findings(desired, observed, changes, active=active),
             *without_consent(desired, observed, changes),
         ),
         connection=connection,
