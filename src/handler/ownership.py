@@ -14,6 +14,9 @@ def subject(desired: Desired, observed: Observed) -> Connection | None:
     pair = [*_pair(desired, observed)]
     adoptable = [c for c in pair if desired.adopt and not _lost(desired, c)]
     candidates = [c for c in pair if desired.owns(c)] or adoptable
+    if desired.connection_id and not any(c.status is Status.ACTIVE for c in candidates):
+        # Beside an active connection our request can never be accepted: the Delete of its id withdraws it.
+        candidates = [c for c in adoptable if c.status is Status.ACTIVE] or candidates
     return min(candidates, key=lambda c: (c.status is not Status.ACTIVE, c.reversed), default=None)
 
 

@@ -385,6 +385,32 @@ def test_tags_that_are_dropped_leave_what_stood(world: World, pair: tuple[Vpc, V
     assert before == [world.tags(side, pcx) for side in pair]
 
 
+@topologies
+def test_the_other_partys_request_was_accepted_instead(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """Ours can never be accepted then: theirs is taken over, and the clean-up withdraws ours."""
+    vpc, peer = pair
+    stack = world.stack()
+    pending = {"AutoAccept": "false", "PeerRoutes": None, "PeerRoleArn": None, "PeerExternalId": None}
+    ours = stack.create(world.properties(*pair, **pending))["PhysicalResourceId"]
+    old = dict(stack.current)
+    found = world.peer(peer, vpc)
+
+    refused = stack.update(world.properties(*pair, **pending, **TAGS))
+    assert f"{found} (active) already joins {peer.id} to {vpc.id}" in refused["Reason"]
+
+    taken = stack.update(adopting(world, pair, **pending))
+    assert ("SUCCESS", found, "active") == (taken["Status"], taken["PhysicalResourceId"], taken["Data"]["Status"])
+    assert "SUCCESS" == stack.delete(ours, old)["Status"]
+    assert [found] == world.live(vpc)
+    assert {t: {"10.8.0.0/16": found} for t in vpc.route_table_ids} == world.routes(vpc)
+    with world.counted() as calls:
+        assert "SUCCESS" == stack.update({**stack.current})["Status"]
+    assert [] == writes(calls)
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert [found] == world.live(vpc)
+    assert {t: {} for t in vpc.route_table_ids} == world.routes(vpc)
+
+
 # Owner tags that somebody has removed
 
 

@@ -164,6 +164,23 @@ def test_our_own_comes_before_anybody_elses() -> None:
     assert [] == changes(adopting(), world)
 
 
+def test_an_active_connection_takes_the_place_of_our_pending_request() -> None:
+    """EC2 accepts no request beside it; only Adopt takes it, and only where the Delete of the old id withdraws ours."""
+    mine, backward = connection(Status.PENDING_ACCEPTANCE), theirs(ends=ENDS[::-1])
+    world = observed(mine, backward)
+    again = adopting(connection_id=PCX, previous=adopting(auto_accept=False))
+
+    (adopt,) = plan(again, world).changes
+
+    assert isinstance(adopt, AdoptConnection)
+    assert (OTHERS, PCX) == (adopt.connection_id, adopt.tags[REPLACES])
+    assert PCX == getattr(plan(adopting(), world).connection, "connection_id", None)
+    assert PCX == getattr(plan(replace(again, adopt=False), world).connection, "connection_id", None)
+    assert [AlreadyExists] == [kind for kind, _ in causes(plan(replace(again, adopt=False), world))]
+    pending = observed(mine, replace(backward, status=Status.PENDING_ACCEPTANCE))
+    assert PCX == getattr(plan(again, pending).connection, "connection_id", None)
+
+
 def test_options_go_to_the_true_role() -> None:
     """To EC2 the VPC of VpcId may be the accepter."""
     backward = adopted("accepter", ends=ENDS[::-1], options={Side.ACCEPTER: frozenset(), Side.REQUESTER: DNS})
