@@ -4,12 +4,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from handler.ec2 import Ec2
-from handler.errors import InvalidRequest, NotFound, PeeringError
+from handler.errors import InvalidRequest, NotFound, PeeringError, several
 from handler.model import Desired, DesiredSide, Side
 from handler.observe import Sides
 
 Known = Mapping[Side, str]
 """The VPCs of the connection that a resource has, by side; empty where none is known."""
+
+
+def recall(desired: Desired, remembered: Known) -> Desired:
+    """Return the same with the VPCs that stay, as far as the registry knows them: before anything is asked of EC2."""
+    for side in Side:
+        if _is_open(desired, side) and remembered.get(side) and _stays(desired, side):
+            desired = _with_vpc(desired, side, remembered[side])
+    return desired
 
 
 def find(desired: Desired, sides: Sides, remembered: Known) -> Desired:
@@ -21,16 +29,22 @@ def find(desired: Desired, sides: Sides, remembered: Known) -> Desired:
     VPC that is not to be found any more is left empty at Delete, and where it is only the previous one.
 
     Raises:
-        NotFound: no VPC matches a query.
+        NotFound: no VPC matches a query, of both of which is told.
         InvalidRequest: more than one does.
 
     """
     if not any(_is_open(state, side) for state in (desired, desired.previous) for side in Side):
         return desired
-    known = _known(desired, sides) or remembered
+    known = remembered if all(remembered.get(side) for side in Side) else _known(desired, sides)
+    failures = []
     for side in Side:
         if _is_open(desired, side):
-            desired = _with_vpc(desired, side, _vpc_id(desired, side, known, sides))
+            vpc_ids = _vpc_ids(desired, side, known, sides)
+            if desired.present and len(vpc_ids) != 1:
+                failures.append(_not_one(desired.side(side), side, vpc_ids))
+            desired = _with_vpc(desired, side, vpc_ids[0] if len(vpc_ids) == 1 else "")
+    if failures:
+        raise several(failures)
     if desired.present and desired.requester.end == desired.accepter.end:
         end = desired.requester.end
         raise InvalidRequest(f"VpcTags and PeerVpcTags find the same VPC, {end.vpc_id}.", "Correct one of them.")
@@ -58,15 +72,15 @@ def _known(desired: Desired, sides: Sides) -> Known:
     return {side: connection.as_adopted.end(side).vpc_id for side in Side} if connection else {}
 
 
-def _vpc_id(desired: Desired, side: Side, known: Known, sides: Sides) -> str:
-    if known and (not desired.present or _same_query(desired, desired.previous, side)):
-        return known[side]
-    if side not in sides:
-        return ""
-    found = _matching(desired.side(side), sides[side])
-    if len(found) == 1 or not desired.present:
-        return found[0] if len(found) == 1 else ""
-    raise _not_one(desired.side(side), side, found)
+def _stays(desired: Desired, side: Side) -> bool:
+    """Tell whether a VPC is that of the connection still, as at Delete, or while the query is the same."""
+    return not desired.present or _same_query(desired, desired.previous, side)
+
+
+def _vpc_ids(desired: Desired, side: Side, known: Known, sides: Sides) -> list[str]:
+    if known and _stays(desired, side):
+        return [known[side]]
+    return _matching(desired.side(side), sides[side]) if side in sides else [""]
 
 
 def _previous_vpc_id(desired: Desired, previous: Desired, side: Side, known: Known, sides: Sides) -> str:
@@ -91,7 +105,8 @@ def _same_query(desired: Desired, previous: Desired | None, side: Side) -> bool:
     if previous is None:
         return False
     now, before = desired.side(side), previous.side(side)
-    return (now.vpc_tags, now.end.account, now.end.region) == (before.vpc_tags, before.end.account, before.end.region)
+    same_place = (now.end.account, now.end.region) == (before.end.account, before.end.region)
+    return same_place and set(now.vpc_tags) == set(before.vpc_tags)
 
 
 def _with_vpc(desired: Desired, side: Side, vpc_id: str) -> Desired:

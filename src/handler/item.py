@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_pascal
 
 from handler.errors import Overtaken, ResourceConflict
-from handler.model import RouteKey, RouteRecord, Side
+from handler.model import RouteKey, RouteRecord, Side, Stood
 from handler.request import Request
 from handler.values import REFERENCE
 
@@ -96,6 +96,8 @@ class Item(_Stored):
     """The requester's and the accepter's VPC of each living connection: a query may have found them."""
     routes: dict[str, dict[str, list[str]]] = {}
     """The record of routes, see `packed`."""
+    stood: dict[str, dict[Side, Stood]] = {}
+    """By connection, what its sides had before the resource wrote there; nothing where the resource has made it."""
     places: tuple[str, ...] = ()
     """Account and Region of the requester's and of the accepter's side, `111111111111/eu-west-1`."""
     findings: tuple[str, ...] = ()
@@ -303,7 +305,7 @@ def _concluded(item: Item, request: Request, answer: Answer, now: float) -> Item
     vpc_ids = {connection_id: ids for connection_id, ids in item.vpc_ids.items() if connection_id in living}
     update = {**_led(item, living), "vpc_ids": vpc_ids}
     if not living:
-        update |= {"routes": {}, "expires_at": int(now) + KEPT_SECONDS}
+        update |= {"routes": {}, "stood": {}, "expires_at": int(now) + KEPT_SECONDS}
     return item.model_copy(update=update)
 
 
@@ -331,6 +333,12 @@ def _led(item: Item, living: tuple[str, ...]) -> dict[str, Any]:
         "places": now.places,
         "findings": item.findings if living[-1:] == item.living[-1:] else (),
     }
+
+
+def parted(item: Item, connection_ids: Collection[str]) -> Item:
+    """Return the item without what some connections had before, which the resource has left."""
+    stood = {connection_id: sides for connection_id, sides in item.stood.items() if connection_id not in connection_ids}
+    return item.model_copy(update={"stood": stood})
 
 
 def _with(ids: tuple[str, ...], physical_id: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from handler.clock import Deadline
 from handler.desire import desire
 from handler.ec2 import Ec2, Reads
 from handler.errors import AccessDenied, InvalidRequest, PeeringError, several
-from handler.find import find
+from handler.find import find, recall
 from handler.guard import forbidden_places, forbidden_stack
 from handler.item import Superseded
 from handler.model import REPLACES, Desired, Guard, Owner, Side
@@ -166,9 +166,11 @@ class Lifecycle:
         Where something `remains` on the accepter's side of the same pair, that side is acted on too, if it can be.
         """
         managed = desired.accepter.managed or remains
+        remembered = run.tenure.vpc_ids(desired.connection_id)
+        desired = recall(desired, remembered)
         looking = _managing_accepter(desired, managed=managed)
         sides = self._open(properties, looking, run, remains=remains)
-        desired = find(desired, sides, run.tenure.vpc_ids(desired.connection_id))
+        desired = find(desired, sides, remembered)
         if desired.same_pair:
             desired = _managing_accepter(desired, managed=Side.ACCEPTER in sides if remains else managed)
         if desired.ends != looking.ends:  # the sessions of roles could only look so far

@@ -10,6 +10,9 @@ RESERVED_BLOCKS: Final = ("169.254.168.0/22", "fd00:ec2::/32")
 """Destinations that EC2 keeps for its own services: a route equal to one or inside it is refused."""
 
 
+OWNER_TAGS: Final = "vpc-peering:"
+"""What all owner tags begin with."""
+
 REPLACES: Final = "vpc-peering:replaces"
 """The owner tag of a connection that was made in place of another one of its resource: that one's id."""
 
@@ -223,7 +226,7 @@ class Desired:
     connection which somebody else requested, and of which only the accepter's side is ours: then nothing is known of
     the requester's end but what was given to check it, the rest is empty. `restores` says that the resource has had
     this state already, and is to have it again (a rollback), or still (maintenance). `checks_dns` asks whether the VPCs
-    still have on what DNS resolution needs.
+    still have on what DNS resolution needs; None: only where it is not on yet.
     """
 
     owner: Owner
@@ -233,7 +236,7 @@ class Desired:
     wait_for_acceptance: bool = False
     adopt: bool = False
     preflight: bool = True
-    checks_dns: bool = False
+    checks_dns: bool | None = None
     present: bool = True
     previous: "Desired | None" = None
     connection_id: str | None = None
@@ -272,9 +275,13 @@ class Desired:
         """Return a connection with the ends in the order of this pair; one that others requested stays as it is."""
         return connection if self.foreign_id else connection.facing(self.ends)
 
-    def keeps(self, connection: "Connection") -> bool:
-        """Tell whether a connection outlives this resource, which has not made it."""
-        return self.foreign_id is not None or ADOPTED in connection.tags
+    def keeps(self, connection: "Connection", observed: "Observed") -> bool:
+        """Tell whether a connection outlives this resource, which has not made it: by its tag, or by the registry."""
+        return (
+            self.foreign_id is not None
+            or ADOPTED in connection.tags
+            or bool(observed.stood.get(connection.connection_id))
+        )
 
     def completed(self, connection: "Connection | None") -> "Desired":
         """Return the same with what a foreign connection tells of its requester's end, where nothing was given."""
@@ -468,16 +475,31 @@ class RouteRecord:
 
 
 @dataclass(frozen=True)
+class Stood:
+    """What a side of a connection had before this resource wrote there: its tags, and the options that were on."""
+
+    tags: Mapping[str, str] = field(default_factory=dict)
+    options: frozenset[Option] = frozenset()
+
+
+@dataclass(frozen=True)
 class Observed:
     """The world as it is; a side is None where it is not ours to act on, or could not be reached (Delete).
 
-    `records` are the registry's; `gone` are the connections that routes still name though they live no more.
+    `gone` are the connections that routes still name though they live no more. The rest is the registry's: `records`;
+    `stood`, by connection what its sides had before, nothing where we have made it; `living`, the ids of this resource.
     """
 
     requester: ObservedSide | None
     accepter: ObservedSide | None
     records: tuple[RouteRecord, ...] = ()
     gone: frozenset[str] = frozenset()
+    stood: Mapping[str, Mapping[Side, Stood]] = field(default_factory=dict)
+    living: frozenset[str] = frozenset()
+
+    def made(self, connection_id: str) -> bool:
+        """Tell whether the registry has a connection as one that this resource has made."""
+        return self.stood.get(connection_id) == {}
 
     def side(self, side: Side) -> ObservedSide | None:
         """Return the requester's or the accepter's part."""

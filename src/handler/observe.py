@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from handler.ec2 import Ec2
 from handler.errors import AccessDenied, NotFound
 from handler.model import (
-    ADOPTED,
     REPLACES,
     Connection,
     Desired,
@@ -17,7 +17,6 @@ from handler.model import (
     Option,
     PrefixList,
     Quota,
-    RouteRecord,
     Side,
     Status,
     Subnet,
@@ -29,17 +28,22 @@ from handler.rules import rule_of
 READS = 6
 """Of one side at once."""
 
+NOTHING: Final = Observed(None, None)
+"""What is known where there is no registry."""
+
 Sides = Mapping[Side, Ec2]
 """The sides to act on; without one that is left to the other party, or (Delete) cannot be reached."""
 
 
-def observe(desired: Desired, sides: Sides, records: tuple[RouteRecord, ...] = ()) -> Observed:
+def observe(desired: Desired, sides: Sides, known: Observed = NOTHING) -> Observed:
     """Read both sides at once: of each its VPC, its route tables, the connections of the pair, and what is asked for.
+
+    What the registry has is known before.
 
     At Delete, a side other than the lead whose reads are refused counts as one that cannot be reached.
     """
     views = dict(zip(sides, run(partial(_reachable, desired, side, ec2) for side, ec2 in sides.items()), strict=True))
-    observed = Observed(views.get(Side.REQUESTER), views.get(Side.ACCEPTER), records)
+    observed = replace(known, requester=views.get(Side.REQUESTER), accepter=views.get(Side.ACCEPTER))
     observed = _with_adopted(desired, observed, sides)
     return replace(observed, gone=_gone(observed, sides))
 
@@ -68,15 +72,18 @@ def _observe_side(desired: Desired, side: Side, ec2: Ec2) -> ObservedSide:
         tables = pool.submit(ec2.route_tables, vpc_id)
         subnets = pool.submit(_subnets, desired, side, ec2)
         prefix_lists = pool.submit(_prefix_lists, desired, side, ec2)
-        dns_off = pool.submit(_dns_off, desired, side, ec2)
+        dns_off = pool.submit(_dns_off, desired, side, ec2) if _asks_dns(desired) else None
         connections, peerings = _connections(desired, side, ec2)
+        connections = tuple(map(desired.facing, connections))
+        if dns_off is None and _lacks_dns(desired, side, connections):
+            dns_off = pool.submit(_dns_off, desired, side, ec2)
         view = ObservedSide(
             vpc.result(),
             tables.result(),
-            tuple(map(desired.facing, connections)),
+            connections,
             subnets.result(),
             prefix_lists.result(),
-            dns_off.result(),
+            dns_off.result() if dns_off else (),
             peerings,
         )
     return _with_known(view, desired, ec2) if side is desired.lead else view
@@ -94,14 +101,29 @@ def _prefix_lists(desired: Desired, side: Side, ec2: Ec2) -> tuple[PrefixList, .
     return ec2.prefix_lists(asked) if asked and desired.present else ()
 
 
-def _dns_off(desired: Desired, side: Side, ec2: Ec2) -> tuple[str, ...]:
-    """Read the DNS attributes of a VPC where DNS resolution is newly asked for, on whichever side, or checked."""
+def _asks_dns(desired: Desired) -> bool:
+    """Tell whether DNS resolution is newly asked for, on whichever side, or is to be checked."""
     before = None if desired.checks_dns else desired.same_pair
-    asked = any(
-        desired.side(each).options.get(Option.DNS) and not (before and before.side(each).options.get(Option.DNS))
-        for each in Side
-    )
-    if not (asked and desired.present and desired.preflight):
+    return any(_dns(desired, side) and not (before and _dns(before, side)) for side in Side)
+
+
+def _lacks_dns(desired: Desired, side: Side, connections: Collection[Connection]) -> bool:
+    """Tell whether DNS resolution is not on that has been asked for before: the connection was pending, say.
+
+    An active connection is asked for the option of this side alone: EC2 may not show that of the other one here.
+    """
+    active = [connection for connection in connections if connection.status is Status.ACTIVE]
+    on = any(connection.allows(side, Option.DNS) for connection in active)
+    return desired.checks_dns is None and any(_dns(desired, each) for each in ([side] if active else Side)) and not on
+
+
+def _dns(desired: Desired, side: Side) -> bool:
+    return desired.side(side).options.get(Option.DNS, False)
+
+
+def _dns_off(desired: Desired, side: Side, ec2: Ec2) -> tuple[str, ...]:
+    """Read which DNS attributes of a VPC are off, where preflight may."""
+    if not (desired.present and desired.preflight):
         return ()
     try:
         return ec2.dns_off(desired.side(side).end.vpc_id)
@@ -145,7 +167,7 @@ def _with_known(view: ObservedSide, desired: Desired, ec2: Ec2) -> ObservedSide:
 def _with_adopted(desired: Desired, observed: Observed, sides: Sides) -> Observed:
     """Add what the accepter's side shows of an adopted connection that is to be left: its tags and options there."""
     leaving = None if desired.present or observed.accepter is None else doomed(desired, observed)
-    if leaving is None or ADOPTED not in leaving.tags:
+    if leaving is None or desired.foreign_id or not desired.keeps(leaving, observed):
         return observed
     try:
         seen = sides[Side.ACCEPTER].connection(leaving.connection_id)

@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 
 from handler.errors import FINDINGS_LIMIT, AlreadyExists, InvalidRequest, NotFound, PeeringError, ResourceConflict
-from handler.model import ADOPTED, Connection, Desired, End, Observed, Option, Side, Status
-
-OWNER_TAGS = "vpc-peering:"
+from handler.model import ADOPTED, OWNER_TAGS, Connection, Desired, End, Observed, Option, Side, Status
 
 
 def subject(desired: Desired, observed: Observed) -> Connection | None:
@@ -18,6 +16,9 @@ def subject(desired: Desired, observed: Observed) -> Connection | None:
     pair = [*_pair(desired, observed)]
     adoptable = [c for c in pair if desired.adopt and not _lost(desired, c)]
     candidates = [c for c in pair if desired.owns(c)] or adoptable
+    if desired.connection_id and not any(c.status is Status.ACTIVE for c in candidates):
+        # Beside an active connection our request can never be accepted: the Delete of its id withdraws it.
+        candidates = [c for c in adoptable if c.status is Status.ACTIVE] or candidates
     return min(candidates, key=lambda c: (c.status is not Status.ACTIVE, c.reversed), default=None)
 
 
@@ -45,17 +46,30 @@ def taken_over(desired: Desired, connection: Connection) -> bool:
     return adopted and not desired.owner.owns(connection) and "vpc-peering:stack-id" in connection.tags
 
 
-def released(desired: Desired, connection: Connection) -> bool:
-    """Tell whether an earlier Delete has let go of a connection that was to be adopted: a Delete may be repeated."""
-    return desired.adopt and not any(key.startswith(OWNER_TAGS) for key in connection.tags)
+def released(desired: Desired, observed: Observed, connection: Connection) -> bool:
+    """Tell whether an earlier Delete has let go of a connection that was to be adopted: a Delete may be repeated.
+
+    One that the registry still has as this resource's has lost its owner tags by somebody else.
+    """
+    known = connection.connection_id in observed.living or connection.connection_id in observed.stood
+    return desired.adopt and not known and not any(key.startswith(OWNER_TAGS) for key in connection.tags)
 
 
-def not_ours(connection: Connection) -> PeeringError:
+def stripped(observed: Observed, connection: Connection) -> bool:
+    """Tell whether a connection without an owner is one that, by the registry, this resource has adopted."""
+    return bool(observed.stood.get(connection.connection_id)) and "vpc-peering:stack-id" not in connection.tags
+
+
+def not_ours(desired: Desired, connection: Connection) -> PeeringError:
     """Return the refusal to touch a connection that its id alone calls ours."""
-    return ResourceConflict(
+    tags = ", ".join(f"{key} {value}" for key, value in desired.owner.tags.items())
+    failure = ResourceConflict(
         f"{connection.connection_id} carries no owner tags of this resource ({_owner(connection)}).",
-        "Put its vpc-peering: tags back, or retain the resource in the stack and delete the connection by hand.",
+        f"Put them back ({tags}; and {ADOPTED}, if it had that), or retain the resource in the stack and delete the "
+        "connection by hand.",
     )
+    failure.limit = FINDINGS_LIMIT  # a tag that is cut cannot be put back
+    return failure
 
 
 def not_to_touch(desired: Desired, observed: Observed) -> Iterator[PeeringError]:
@@ -75,11 +89,11 @@ def not_to_touch(desired: Desired, observed: Observed) -> Iterator[PeeringError]
         elif desired.owns(connection) or established:
             continue  # a request beside an active connection can never be accepted
         elif connection.connection_id == desired.connection_id and (not desired.adopt or _lost(desired, connection)):
-            yield not_ours(connection)
+            yield not_ours(desired, connection)
         elif not desired.adopt:
             yield _exists_already(connection)
     found = subject(desired, observed)
-    if found and (desired.keeps(found) or not desired.owns(found)):
+    if found and (desired.keeps(found, observed) or not desired.owns(found)):
         yield from _multipath_by_accepting(desired, found, Side.REQUESTER if found.reversed else Side.ACCEPTER)
 
 

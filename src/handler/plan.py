@@ -4,8 +4,8 @@ A converged world gives an empty plan. What would be unsafe is a refusal, to be 
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from handler.changes import (
@@ -27,14 +27,15 @@ from handler.model import (
     RouteKey,
     Side,
     Status,
+    Stood,
     adopted_tag,
     overlaps,
 )
-from handler.ownership import doomed, not_ours, not_to_touch, released, subject, taken_over
+from handler.ownership import doomed, not_ours, not_to_touch, released, stripped, subject, taken_over
 from handler.preflight import findings
 from handler.routes import RoutePlan, plan_removal, plan_routes, recorded_routes
 from handler.rules import desired_routes
-from handler.settings import plan_release, plan_settings, tags
+from handler.settings import plan_release, plan_settings, tags, to_record
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Plan:
 
     `active` says that the connection is, or will be, active: false while it is left to the other party to accept.
     `routes` are the desired ones that the plan leaves on the connection, `skipped` those left to another target.
-    `found` are those that led to a connection before it becomes ours by this plan.
+    `found` are those that led to a connection before it becomes ours by this plan, `stood` what else to record of it.
+    `left` is an adopted one that lives on with what is ours there, since its owner tags are gone.
     """
 
     changes: tuple[Change, ...] = ()
@@ -53,6 +55,8 @@ class Plan:
     routes: frozenset[RouteKey] = frozenset()
     found: frozenset[RouteKey] = frozenset()
     skipped: tuple[RouteKey, ...] = ()
+    stood: Mapping[str, Mapping[Side, Stood]] = field(default_factory=dict)
+    left: Connection | None = None
 
     def raise_if_unsafe(self) -> None:
         """Raise the refusal; several become one, which has all of them."""
@@ -78,6 +82,8 @@ def _plan_presence(desired: Desired, observed: Observed) -> Plan:
     connection = subject(desired, observed)
     if connection is not None and not connection.status.live:
         return Plan(connection=connection)
+    stood = to_record(desired, observed, connection)
+    observed = replace(observed, stood={**observed.stood, **stood})
     absent = [*_missing_vpcs(desired, observed)]
     refusals = [*forbidden_ends(desired), *absent, *not_to_touch(desired, observed)]
     if connection is None:
@@ -100,7 +106,7 @@ def _plan_presence(desired: Desired, observed: Observed) -> Plan:
         refusals=(
             *refusals,
             *routes.refusals,
-            *findings(desired, observed, changes),
+            *findings(desired, observed, changes, active=active),
             *without_consent(desired, observed, changes),
         ),
         connection=connection,
@@ -108,6 +114,7 @@ def _plan_presence(desired: Desired, observed: Observed) -> Plan:
         routes=routes.kept,
         found=_found(desired, observed, connection, routes),
         skipped=routes.skipped,
+        stood=stood,
     )
 
 
@@ -115,7 +122,7 @@ def _found(
     desired: Desired, observed: Observed, connection: Connection | None, routes: RoutePlan
 ) -> frozenset[RouteKey]:
     """Return the routes that led to somebody's connection before this resource asked for them."""
-    if connection is None or (desired.owns(connection) and not desired.keeps(connection)):
+    if connection is None or observed.made(connection.connection_id):
         return frozenset()
     if connection.connection_id != desired.connection_id and (desired.foreign_id or not desired.owns(connection)):
         return routes.found
@@ -127,10 +134,12 @@ def _found(
 
 def _plan_absence(desired: Desired, observed: Observed) -> Plan:
     connection = doomed(desired, observed)
-    if connection is not None and (taken_over(desired, connection) or released(desired, connection)):
+    if connection is not None and (taken_over(desired, connection) or released(desired, observed, connection)):
         return Plan()
     if connection is not None and not (desired.foreign_id or desired.owner.owns(connection)):
-        return Plan(refusals=(not_ours(connection),))
+        if stripped(observed, connection):
+            return Plan(tuple(plan_removal(desired, observed, connection.connection_id)), left=connection)
+        return Plan(refusals=(not_ours(desired, connection),))
     connection_id = connection.connection_id if connection else desired.connection_id or desired.foreign_id
     changes: list[Change] = []
     if connection_id is not None:
@@ -143,7 +152,7 @@ def _plan_absence(desired: Desired, observed: Observed) -> Plan:
 def _plan_end(desired: Desired, observed: Observed, connection: Connection) -> Iterator[Change]:
     if connection.status is Status.DELETING:
         return
-    if not desired.keeps(connection):
+    if not desired.keeps(connection, observed):
         yield DeleteConnection(connection.connection_id)
     elif desired.connection_id or not desired.foreign_id:
         yield from plan_release(desired, observed, connection)
@@ -185,18 +194,31 @@ def _plan_connection(
         given = tags(desired, observed, Side.REQUESTER)
         yield CreateConnection({**given, **desired.owner.tags, **replaces})
     elif not desired.owns(connection):
-        before = {ADOPTED: adopted_tag(connection, _stood(desired, observed, connection, routes))}
+        mark = {ADOPTED: _mark(desired, observed, connection, routes)}
+        before = {} if observed.made(connection.connection_id) else mark
         yield AdoptConnection(connection.connection_id, {**desired.owner.tags, **before, **replaces})
     pending = {Status.INITIATING_REQUEST, Status.PENDING_ACCEPTANCE}
     if desired.auto_accept and (connection is None or connection.status in pending):
         yield AcceptConnection(Side.REQUESTER if connection and connection.reversed else Side.ACCEPTER)
 
 
-def _stood(desired: Desired, observed: Observed, connection: Connection, routes: RoutePlan) -> Iterator[str]:
-    """Yield the properties of which something was there before the connection is adopted."""
+def _mark(desired: Desired, observed: Observed, connection: Connection, routes: RoutePlan) -> str:
+    """Return the mark of adoption; where the resource had the connection already, what it made does not count."""
+    again = connection.connection_id == desired.connection_id
+    earlier = desired.same_pair if again else None
+    made = recorded_routes(observed, connection.connection_id)
+    if earlier:
+        found = {record.key for record in observed.records if record.found}
+        made |= desired_routes(earlier, observed, connection) - found
+    stood, options = [], {}
     for side, view in observed.sides():
         seen = view.connection(connection.connection_id)
-        if any(key.side is side for key in routes.found):
-            yield f"{side.prefix}Routes"
-        if seen and tags(desired, observed, side).items() & seen.tags.items():
-            yield f"{side.prefix}Tags"
+        given = tags(earlier, observed, side).items() if earlier else set()
+        if any(key.side is side for key in routes.found - made):
+            stood.append(f"{side.prefix}Routes")
+        if seen and (tags(desired, observed, side).items() - given) & seen.tags.items():
+            stood.append(f"{side.prefix}Tags")
+    for side in Side:
+        ours = earlier.side(side).options if earlier else {}
+        options[side] = connection.options.get(side, frozenset()) - {option for option, on in ours.items() if on}
+    return adopted_tag(replace(connection, options=options), stood)

@@ -31,11 +31,14 @@ def near_limits(observed: Observed, changes: Iterable[Change]) -> dict[Side, lis
     return {side: quotas for side, quotas in asked.items() if quotas}
 
 
-def findings(desired: Desired, observed: Observed, changes: Iterable[Change]) -> Iterator[PeeringError]:
-    """Yield what would make EC2 refuse the changes."""
+def findings(
+    desired: Desired, observed: Observed, changes: Iterable[Change], *, active: bool
+) -> Iterator[PeeringError]:
+    """Yield what would make EC2 refuse the changes, or those that follow once a pending connection is active."""
     made = list(changes)
     turns_on = any(isinstance(change, ModifyOptions) and change.options.get(Option.DNS) for change in made)
-    if turns_on:
+    later = not active and any(desired.side(side).options.get(Option.DNS) for side in Side)
+    if turns_on or later:
         yield from dns_off(desired, observed)
     for side, view in observed.sides():
         if _joins(made):

@@ -51,7 +51,12 @@ class Progress:
             logger.warning("a route was left to another target (OnConflict: Skip)", route=str(route))
 
     def left(self, desired: Desired, outcome: Outcome, *, unreached: bool) -> None:
-        """Name what had to be left on the accepter's side, now or before: of the routes, those that are recorded."""
+        """Name what had to be left: on a connection that lost its owner tags, and on the accepter's side."""
+        if outcome.plan.left:
+            logger.warning(
+                "an adopted connection has lost its owner tags: recorded routes are removed, its tags and options stay",
+                connection_id=outcome.plan.left.connection_id,
+            )
         recorded = recorded_routes(outcome.observed, self.physical_id)
         routes = sorted(str(key) for key in recorded if outcome.observed.side(key.side) is None)
         if routes or unreached or outcome.refused:

@@ -116,12 +116,12 @@ class Reconciler:
 
     def _observe(self, desired: Desired) -> Observed:
         """Observe; a Delete that finds nothing looks again for what was requested just now, and may not show yet."""
-        observed = observe(desired, self.sides, self.tenure.records)
+        observed = self._read(desired)
         seeks = not desired.present and self.tenure.unseen
         patience, pauses = self.deadline.within(VISIBLE_WITHIN), backoff(0.5, 5)
         while seeks and not _shown(desired, observed) and patience.remaining > 0:
             self.deadline.pause(next(pauses), "a connection was requested just now, and EC2 did not show it yet")
-            observed = observe(desired, self.sides, self.tenure.records)
+            observed = self._read(desired)
         return observed
 
     def look(self, desired: Desired) -> Outcome:
@@ -131,13 +131,18 @@ class Reconciler:
             PeeringError: what is there cannot be read.
 
         """
-        observed = observe(desired, self.sides, self.tenure.records)
+        observed = self._read(desired)
         observed, planned = self._plan(
             desired.completed(observed.view(desired.lead).connection(desired.foreign_id)), observed
         )
         planned = certain(planned, observed) if self.blind else planned
         self._forget_lost(observed, planned)
         return Outcome(planned.connection, observed, planned)
+
+    def _read(self, desired: Desired) -> Observed:
+        tenure = self.tenure
+        known = Observed(None, None, tenure.records, stood=tenure.stood, living=tenure.living)
+        return observe(desired, self.sides, known)
 
     def _plan(self, desired: Desired, observed: Observed) -> tuple[Observed, Plan]:
         """Plan; where that comes near to a quota, it is asked for, and what was observed has it."""
@@ -177,7 +182,7 @@ class Reconciler:
         if planned.connection and desired.owns(planned.connection):
             anew = desired.foreign_id is not None and desired.foreign_id != desired.connection_id
             self.witness.identified(planned.connection.connection_id, new=anew)
-        self._remember_found(planned)
+        observed = self._remember_found(observed, planned)
         if established or (planned.active and planned.connection and planned.connection.status is not Status.ACTIVE):
             views = self._establish(desired, planned)
             again, sides = self.deadline.clock.now(), _overwritten(planned.changes)
@@ -186,7 +191,7 @@ class Reconciler:
             read_at = again if _overwritten(planned.changes) <= sides else read_at
             planned = permitted(planned, observed, self.tenure.findings) if self.upkeep else planned
             planned.raise_if_unsafe()
-            self._remember_found(planned)
+            observed = self._remember_found(observed, planned)
         connection = planned.connection
         if connection is None:
             raise _ended_meanwhile(desired)
@@ -209,11 +214,12 @@ class Reconciler:
             connection_id = planned.connection.connection_id
             self.tenure.forget(connection_id, lost_routes(observed, connection_id) - planned.routes)
 
-    def _remember_found(self, planned: Plan) -> None:
-        """Record the routes that were there before the connection became ours: they are not for us to remove."""
+    def _remember_found(self, observed: Observed, planned: Plan) -> Observed:
+        """Record what was there before the connection became ours: it is not for us to remove."""
         if planned.connection:
             found = [RouteRecord(key, planned.connection.connection_id, found=True) for key in planned.found]
-            self.tenure.remember(found)
+            self.tenure.remember(found, planned.stood)
+        return replace(observed, stood=self.tenure.stood)
 
     def _establish(self, desired: Desired, planned: Plan) -> dict[Side, Connection | None]:
         """Request, adopt and accept the connection as planned, and wait until each side sees what is to be seen."""
@@ -380,7 +386,7 @@ class Reconciler:
             partial(self._take_off, desired, observed, side, changes, connection_id, read_at) for side in Side
         )
         apply(planned.of(Stage.DELETE), self.sides, connection_id, self.witness.applied)
-        if planned.connection and not desired.keeps(planned.connection):
+        if planned.connection and not desired.keeps(planned.connection, observed):
             self.sides[Side.REQUESTER].wait("ConnectionDeleted", connection_id)
         self.tenure.forget(connection_id)
         return Outcome(None, observed, planned, refused=next(filter(None, refused), None))
@@ -437,7 +443,7 @@ def _shown(desired: Desired, observed: Observed) -> bool:
 
 
 def _side_of(change: Change) -> Side | None:
-    return change.side if isinstance(change, RouteChange | ModifyOptions | UntagConnection) else None
+    return change.side if isinstance(change, RouteChange | ModifyOptions | TagConnection | UntagConnection) else None
 
 
 def _with_connections(desired: Desired, observed: Observed, views: Mapping[Side, Connection | None]) -> Observed:

@@ -28,12 +28,13 @@ from handler.item import (
     forgotten,
     held,
     packed,
+    parted,
     released,
     remembered,
     unpacked,
     watched,
 )
-from handler.model import RouteKey, RouteRecord, Side
+from handler.model import RouteKey, RouteRecord, Side, Stood
 from handler.request import Request
 from handler.telemetry import logger
 
@@ -304,6 +305,7 @@ class Tenure:
     _last: Revision | None = None
     _renewed: float = 0.0
     _writings: int = 0
+    _parted: frozenset[str] = frozenset()
     _lock: Lock = field(default_factory=Lock)
 
     @property
@@ -343,6 +345,16 @@ class Tenure:
     def vpc_ids(self, connection_id: str | None) -> dict[Side, str]:
         """Return the VPCs of a connection of the resource; empty where it is not known."""
         return dict(zip(Side, self._item.vpc_ids.get(connection_id or "", ()), strict=False))
+
+    @property
+    def stood(self) -> Mapping[str, Mapping[Side, Stood]]:
+        """What connections of the resource had before it wrote to them."""
+        return self._item.stood
+
+    @property
+    def living(self) -> frozenset[str]:
+        """The physical ids that CloudFormation has."""
+        return frozenset(self._item.living)
 
     @property
     def _item(self) -> Item:
@@ -435,8 +447,12 @@ class Tenure:
                 self._renewed = self.clock.now()
                 return
 
-    def remember(self, records: Collection[RouteRecord]) -> None:
-        """Record routes before they are made; an earlier record of the same route and connection stays.
+    def remember(
+        self, records: Collection[RouteRecord], stood: Mapping[str, Mapping[Side, Stood]] = MappingProxyType({})
+    ) -> None:
+        """Record routes before they are made, and what connections had before they are written to.
+
+        An earlier record of the same route and connection stays.
 
         Raises:
             PeeringError: as `check`, or the table cannot be reached.
@@ -445,7 +461,10 @@ class Tenure:
         with self._lock:
             known, self.records = self.records, remembered(self.records, records)
             at = {} if known == self.records else {"recorded_at": int(self.clock.wall())}
-            self._write(lambda item: self._held(item).model_copy(update=at), Deadline(self.clock, REACHED_WITHIN))
+            self._write(
+                lambda item: self._held(item).model_copy(update={**at, "stood": {**item.stood, **stood}}),
+                Deadline(self.clock, REACHED_WITHIN),
+            )
 
     @property
     def settled(self) -> bool:
@@ -454,11 +473,13 @@ class Tenure:
         return recorded_at is None or self.clock.wall() - recorded_at > SHOWN_WITHIN
 
     def forget(self, connection_id: str, keys: Collection[RouteKey] | None = None) -> None:
-        """Drop the records of routes that were taken off a connection; without keys, of all of them.
+        """Drop the records of routes that were taken off a connection; without keys, all that is recorded of it.
 
         Written with the answer.
         """
         with self._lock:
+            if keys is None:
+                self._parted |= {connection_id}
             self.records = forgotten(self.records, connection_id, keys)
 
     def alone(self) -> "Tenure":
@@ -529,5 +550,7 @@ class Tenure:
                 self._last = self.store.load(self.key, part)
                 self.records = unpacked(self._item.routes)
             now = self.clock.wall()
-            self._write(lambda item: answered(item, self.claim, now, answer, self.records, release), part)
+            self._write(
+                lambda item: answered(parted(item, self._parted), self.claim, now, answer, self.records, release), part
+            )
             return self.answer or answer

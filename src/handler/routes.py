@@ -99,8 +99,9 @@ def plan_removal(desired: Desired, observed: Observed, connection_id: str) -> It
     connection = observed.view(desired.lead).connection(connection_id)
     recorded = recorded_routes(observed, connection_id)
     claimed = _claimed(observed, connection_id, connection, desired_routes(desired, observed, connection))
-    if desired.foreign_id and desired.connection_id is None:
-        claimed = frozenset()  # it never came to the first write: what leads to the connection is somebody else's
+    proven = desired.foreign_id or connection is None or not connection.status.live or desired.owner.owns(connection)
+    if (desired.foreign_id and desired.connection_id is None) or not proven:
+        claimed = frozenset()  # it never came to the first write, or no tag tells that it did: the record alone does
     formers = _formers(observed, connection_id)
     if connection:
         formers = {**_formers_by_tag(desired, observed, connection, claimed - recorded), **formers}

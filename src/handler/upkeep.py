@@ -43,6 +43,9 @@ REMEDY: Final = "Find out who ended it. To make it anew, deploy the stack with a
 REMEDY_OF_FOREIGN: Final = "Ask its requester for a new one, and deploy the stack with its id."
 
 
+REMEDY_BESIDE: Final = "To have it adopted, deploy the stack with a change of this resource, a tag say."
+
+
 CONTENDED: Final = "It was put right at the last look and taken again: leave it to one of the two who ask for it."
 
 UNDONE: Final = "It was put right at the last look too: find out who undoes it."
@@ -160,7 +163,12 @@ def _lost(desired: Desired, observed: Observed, plan: Plan) -> Iterator[Finding]
     seen: Connection | None = plan.connection or observed.view(desired.lead).connection(known)
     if seen and seen.status.live:
         if any(isinstance(change, CreateConnection | AdoptConnection) for change in plan.changes):
-            yield Finding(Kind.CONNECTION, "", f"{not_ours(seen).cause} {not_ours(seen).remedy}")
+            refusal = not_ours(desired, seen)
+            beside = (
+                f"{seen.connection_id} joins the VPCs, and {known} can never be accepted beside it. {REMEDY_BESIDE}"
+            )
+            text = f"{refusal.cause} {refusal.remedy}" if seen.connection_id == known else beside
+            yield Finding(Kind.CONNECTION, "", text)
         return
     ended = f"{seen.connection_id} is {seen.status}: {seen.message or 'no message'}." if seen else f"{known} is gone."
     yield Finding(Kind.CONNECTION, "", f"{ended} {REMEDY_OF_FOREIGN if desired.foreign_id else REMEDY}")

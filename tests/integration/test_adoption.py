@@ -365,3 +365,135 @@ def test_multipath_is_not_switched_on_in_two_steps(world: World, pair: tuple[Vpc
 
     assert f"{pcx} asks for multipath resilience" in stack.update(adopting(world, pair))["Reason"]
     assert "pending-acceptance" == world.status(pair[0], pcx)
+
+
+@topologies
+@directions
+def test_tags_that_are_dropped_leave_what_stood(world: World, pair: tuple[Vpc, Vpc], *, backwards: bool) -> None:
+    """An Update takes away the tag that it had added, and not the one that somebody relies on."""
+    pcx = made_by_hand(world, pair, backwards=backwards)
+    for side in pair:
+        world.ec2(side).create_tags(Resources=[pcx], Tags=TAGS["Tags"])
+    before = [world.tags(side, pcx) for side in pair]
+    stack = world.stack()
+    stack.create(adopting(world, pair, Tags=[*TAGS["Tags"], {"Key": "new", "Value": "x"}]))
+
+    assert "SUCCESS" == stack.update(adopting(world, pair))["Status"]
+    assert ["net", "net"] == [world.tags(side, pcx)["team"] for side in pair]
+    assert "new" not in world.tags(pair[0], pcx) | world.tags(pair[1], pcx)
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert before == [world.tags(side, pcx) for side in pair]
+
+
+@topologies
+def test_the_other_partys_request_was_accepted_instead(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """Ours can never be accepted then: theirs is taken over, and the clean-up withdraws ours."""
+    vpc, peer = pair
+    stack = world.stack()
+    pending = {"AutoAccept": "false", "PeerRoutes": None, "PeerRoleArn": None, "PeerExternalId": None}
+    ours = stack.create(world.properties(*pair, **pending))["PhysicalResourceId"]
+    old = dict(stack.current)
+    found = world.peer(peer, vpc)
+
+    refused = stack.update(world.properties(*pair, **pending, **TAGS))
+    assert f"{found} (active) already joins {peer.id} to {vpc.id}" in refused["Reason"]
+
+    taken = stack.update(adopting(world, pair, **pending))
+    assert ("SUCCESS", found, "active") == (taken["Status"], taken["PhysicalResourceId"], taken["Data"]["Status"])
+    assert "SUCCESS" == stack.delete(ours, old)["Status"]
+    assert [found] == world.live(vpc)
+    assert {t: {"10.8.0.0/16": found} for t in vpc.route_table_ids} == world.routes(vpc)
+    with world.counted() as calls:
+        assert "SUCCESS" == stack.update({**stack.current})["Status"]
+    assert [] == writes(calls)
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert [found] == world.live(vpc)
+    assert {t: {} for t in vpc.route_table_ids} == world.routes(vpc)
+
+
+# Owner tags that somebody has removed
+
+
+def strip(world: World, vpc: Vpc, pcx: str) -> dict[str, str]:
+    """Remove the owner tags, as a tag cleaner does, and return them."""
+    tags = world.connection(vpc, pcx)["Tags"]
+    owner = {tag["Key"]: tag["Value"] for tag in tags if tag["Key"].startswith("vpc-peering:")}
+    world.ec2(vpc).delete_tags(Resources=[pcx], Tags=[{"Key": key} for key in owner])
+    return owner
+
+
+@topologies
+@directions
+def test_routes_of_an_adopted_connection_without_owner_tags_go(
+    world: World, pair: tuple[Vpc, Vpc], caplog: pytest.LogCaptureFixture, *, backwards: bool
+) -> None:
+    """The registry knows them; what no tag proves any more stays, and is told."""
+    vpc, peer = pair
+    pcx = made_by_hand(world, pair, backwards=backwards)
+    world.route(vpc, 0, "10.8.0.0/16", pcx)
+    stack = world.stack()
+    stack.create(adopting(world, pair))
+    strip(world, vpc, pcx)
+
+    assert "SUCCESS" == stack.delete()["Status"]
+
+    assert [{"10.8.0.0/16": pcx}, {}] == list(world.routes(vpc).values())
+    assert [{}, {}] == list(world.routes(peer).values())
+    assert "an adopted connection has lost its owner tags" in caplog.text
+    assert [pcx] == world.live(vpc)
+
+
+@topologies
+def test_a_connection_of_ours_without_owner_tags_is_not_left_in_silence(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """Adopt in the template does not make it somebody else's: refused, until the tags are back."""
+    vpc, _ = pair
+    stack = world.stack()
+    pcx = stack.create(adopting(world, pair))["PhysicalResourceId"]
+    owner = strip(world, vpc, pcx)
+
+    refused = stack.delete()
+    assert f"{pcx} carries no owner tags of this resource" in refused["Reason"]
+    assert all(f"{key} {value}" in refused["Reason"] for key, value in owner.items())
+    assert [pcx] == world.live(vpc)
+
+    world.ec2(vpc).create_tags(Resources=[pcx], Tags=[{"Key": k, "Value": v} for k, v in owner.items()])
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert [] == world.live(vpc)
+
+
+@topologies
+def test_a_connection_of_ours_that_is_adopted_again_is_still_ours(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """An Update with Adopt puts the owner tags back, and Delete deletes what the resource has made."""
+    vpc, peer = pair
+    stack = world.stack()
+    pcx = stack.create(adopting(world, pair))["PhysicalResourceId"]
+    owner = strip(world, vpc, pcx)
+
+    assert "SUCCESS" == stack.update(adopting(world, pair, **TAGS))["Status"]
+    assert owner == strip(world, vpc, pcx)
+    assert "SUCCESS" == stack.update(adopting(world, pair))["Status"]
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert [] == world.live(vpc)
+    assert [{}, {}] == list(world.routes(vpc).values()) == list(world.routes(peer).values())
+
+
+@topologies
+@directions
+@pytest.mark.parametrize("without_mark", [False, True])
+def test_an_adopted_connection_that_is_adopted_again(
+    world: World, pair: tuple[Vpc, Vpc], *, backwards: bool, without_mark: bool
+) -> None:
+    """Our own tags, routes and options did not stand before: Delete leaves everything as it was, to the byte."""
+    vpc, _ = pair
+    pcx = made_by_hand(world, pair, backwards=backwards)
+    before = world.snapshot(*pair)
+    stack = world.stack()
+    stack.create(adopting(world, pair, **DNS, **TAGS))
+    owner = strip(world, vpc, pcx)
+
+    if without_mark:  # put back by hand, and not all of them
+        kept = [{"Key": k, "Value": v} for k, v in owner.items() if backwards or k != "vpc-peering:adopted"]
+        world.ec2(vpc).create_tags(Resources=[pcx], Tags=kept)
+    assert "SUCCESS" == stack.update(adopting(world, pair, **DNS, **TAGS, Preflight="Off"))["Status"]
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert before == world.snapshot(*pair)

@@ -306,6 +306,28 @@ def test_vpcs_are_found_and_stay(world: World, pair: tuple[Vpc, Vpc]) -> None:
     assert {} == routed(world, vpc) == routed(world, peer)
 
 
+@topologies
+def test_an_update_that_finds_its_vpcs_again_costs_no_more(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """8 reads as without a query: the registry knows the VPCs; subnets come on top. A query may be sorted otherwise."""
+    vpc, peer = pair
+    names = [{"Key": "Name", "Value": "spoke"}, {"Key": "Env"}]
+    tag(world, peer, peer.id, Env="prod")
+    subnets = {"SubnetIds": [vpc.subnet_ids[0]]}
+    properties = sought(world, pair, PeerVpcTags=names, Routes=subnets, PeerRoutes=None)
+    stack = world.stack()
+    pcx = stack.create(properties)["PhysicalResourceId"]
+    other = world.peer_vpc("spoke", "10.12.0.0/16")
+    tag(world, other, other.id, Env="prod")
+    world.ec2(peer).delete_tags(Resources=[peer.id], Tags=[{"Key": "Env"}])
+
+    with world.counted() as calls:
+        updated = stack.update({**properties, "PeerVpcTags": names[::-1], "Preflight": "Off"})
+
+    assert ("SUCCESS", pcx) == (updated["Status"], updated["PhysicalResourceId"])
+    assert [] == writes(calls)
+    assert len(calls) <= 8 + 1
+
+
 def test_another_query_is_a_replacement_where_it_finds_another(world: World, pair: tuple[Vpc, Vpc]) -> None:
     """The clean-up's Delete has the old query, and the old id: it takes the old connection alone."""
     vpc, peer = pair

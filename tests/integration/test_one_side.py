@@ -362,3 +362,85 @@ def test_a_rollback_from_the_successor_of_a_connection_that_has_ended(
     assert "SUCCESS" == stack.delete(second, new)["Status"]
     assert {t: {} for t in peer.route_table_ids} == world.routes(peer)
     assert [second] == world.live(vpc)
+
+
+# What was there before
+
+
+DNS_ON = {"AllowDnsResolutionFromRemoteVpc": True}
+
+
+def with_settings(world: World, pair: tuple[Vpc, Vpc]) -> str:
+    """Peer the two, with tags and DNS resolution that somebody relies on at our side."""
+    pcx = world.peer(*pair)
+    ec2 = world.ec2(pair[1])
+    ec2.create_tags(Resources=[pcx], Tags=[{"Key": k, "Value": v} for k, v in (("team", "net"), ("Name", "atlas"))])
+    ec2.modify_vpc_peering_connection_options(VpcPeeringConnectionId=pcx, AccepterPeeringConnectionOptions=DNS_ON)
+    return pcx
+
+
+def repeating(world: World, pcx: str, peer: Vpc, **more: object) -> dict[str, Any]:
+    """Return properties that ask for what is there already, another Name, and one tag more."""
+    tags = [{"Key": k, "Value": v} for k, v in (("team", "net"), ("Name", "vendor"), ("new", "x"))]
+    return one_side(world, pcx, peer, PeerTags=tags, PeerAllowDnsResolutionFromRemoteVpc="true", **more)
+
+
+@topologies
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_stood_before_stays(world: World, pair: tuple[Vpc, Vpc], *, fails: bool) -> None:
+    """A live vendor peering loses neither tags nor DNS with our stack, nor by the rollback of one that failed."""
+    pcx = with_settings(world, pair)
+    before = world.snapshot(*pair)
+    stack = world.stack()
+    if fails:
+        world.aws.faults.append(Fault("CreateRoute", code="UnauthorizedOperation", status=403))
+
+    created = stack.create(repeating(world, pcx, pair[1]))
+    stack.resource = world.resource()
+
+    assert ("FAILED" if fails else "SUCCESS", pcx) == (created["Status"], created["PhysicalResourceId"])
+    assert "vendor" == world.tags(pair[1], pcx)["Name"]
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert before == world.snapshot(*pair)
+
+
+def test_tags_that_are_dropped_leave_what_stood(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """An Update takes back what it had added, and the Name that it had overwritten."""
+    pcx = with_settings(world, pair)
+    stack = world.stack()
+    stack.create(repeating(world, pcx, pair[1]))
+
+    assert "SUCCESS" == stack.update(one_side(world, pcx, pair[1]))["Status"]
+    assert {"team": "net", "Name": "atlas"} == world.tags(pair[1], pcx)
+
+
+@pytest.mark.parametrize("world", [TOPOLOGIES[0]], indirect=True, ids=str)
+def test_tags_of_the_stack_that_requested_it(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """In one account and Region both see one set: the accepter's stack takes nothing of it when it goes."""
+    tags = [{"Key": "team", "Value": "net"}]
+    requester, accepter = world.stack("requester"), world.stack("accepter")
+    alone = {"AutoAccept": "false", "Routes": None, "PeerRoutes": None, "Tags": tags}
+    pcx = requester.create(world.properties(*pair, **alone))["PhysicalResourceId"]
+    before = world.connection(pair[0], pcx)["Tags"]
+
+    assert "SUCCESS" == accepter.create(one_side(world, pcx, pair[1], PeerTags=tags))["Status"]
+    assert "SUCCESS" == accepter.delete()["Status"]
+    assert before == world.connection(pair[0], pcx)["Tags"]
+
+
+def test_a_replacement_that_failed_leaves_no_record(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """What stands there at the next try may be another's since: it is looked at anew."""
+    vpc, peer = pair
+    other = world.vpc("other", "10.4.0.0/16")
+    first, second = world.peer(vpc, peer), world.peer(other, peer)
+    tags = [{"Key": "team", "Value": "net"}]
+    stack = world.stack()
+    stack.create(one_side(world, first, peer))
+    world.aws.faults.append(Fault("CreateRoute", code="UnauthorizedOperation", status=403, nth=2))
+    assert "FAILED" == stack.update(one_side(world, second, peer, PeerTags=tags))["Status"]
+    assert {} == world.tags(peer, second)
+    world.ec2(peer).create_tags(Resources=[second], Tags=tags)
+
+    assert "SUCCESS" == stack.update(one_side(world, second, peer, PeerTags=tags))["Status"]
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert {"team": "net"} == world.tags(peer, second)

@@ -103,6 +103,31 @@ def test_dns_attributes_of_a_vpc_that_is_not_there(world: World, pair: tuple[Vpc
     assert f" Check {side}VpcId, {side}Region and {side}RoleArn." in reason
 
 
+def test_dns_attributes_of_what_is_left_pending(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """They are looked at before the request, and again once somebody has accepted it, before any route is made."""
+    vpc, peer = pair
+    hostnames = {"VpcId": vpc.id, "EnableDnsHostnames": {"Value": False}}
+    world.ec2(vpc).modify_vpc_attribute(**hostnames)
+    properties = alone(world, pair, WaitForAcceptance="false", **DNS)
+    assert f"VpcId {vpc.id} has enableDnsHostnames off" in refused(world, properties)
+
+    world.ec2(vpc).modify_vpc_attribute(**{**hostnames, "EnableDnsHostnames": {"Value": True}})
+    stack = world.stack()
+    pcx = stack.create(properties)["PhysicalResourceId"]
+    world.ec2(vpc).modify_vpc_attribute(**hostnames)
+    world.ec2(peer).accept_vpc_peering_connection(VpcPeeringConnectionId=pcx)
+    with world.counted() as calls:
+        updated = stack.update({**properties, "Tags": [{"Key": "a", "Value": "b"}]})
+    assert f"VpcId {vpc.id} has enableDnsHostnames off" in updated["Reason"]
+    assert [] == writes(calls)
+
+    world.ec2(vpc).modify_vpc_attribute(**{**hostnames, "EnableDnsHostnames": {"Value": True}})
+    assert "active" == stack.update(properties)["Data"]["Status"]
+    with world.counted() as calls:
+        assert "SUCCESS" == stack.update({**properties, "Tags": [{"Key": "a", "Value": "b"}]})["Status"]
+    assert "DescribeVpcAttribute" not in operations(calls)
+
+
 def fill(world: World, vpc: Vpc, count: int) -> None:
     """Fill the main table with routes of somebody else."""
     gateway = internet_gateway(world, vpc)

@@ -36,7 +36,7 @@ def subject(desired: Desired, planned: Plan) -> str:
 
 def converge(desired: Desired, observed: Observed, planned: Plan) -> Observed:
     """Return the world after a whole plan, with the records that the registry then keeps."""
-    *_, last = worlds(desired, observed, planned)
+    *_, last = worlds(desired, _noted(observed, planned), planned)
     ahead = _remembered(observed, planned, subject(desired, planned))
     return replace(last, records=_kept(ahead, planned, subject(desired, planned)))
 
@@ -49,7 +49,7 @@ def run(desired: Desired, observed: Observed) -> list[Observed]:
     first = plan(desired, observed)
     assert () == first.refusals
     connection_id = subject(desired, first)
-    world = replace(observed, records=_remembered(observed, replace(first, changes=()), connection_id))
+    world = _noted(replace(observed, records=_remembered(observed, replace(first, changes=()), connection_id)), first)
     steps = [world]
     for change in first.of(*ESTABLISHING):
         steps.append(apply(desired, steps[-1], change, connection_id))
@@ -57,10 +57,16 @@ def run(desired: Desired, observed: Observed) -> list[Observed]:
     rest = plan(desired, world)
     assert () == rest.refusals
     assert () == rest.of(*ESTABLISHING)
+    world = _noted(world, rest)
     steps.append(replace(world, records=_remembered(world, rest, connection_id)))
     for change in rest.changes:
         steps.append(apply(desired, steps[-1], change, connection_id))
     return [*steps, replace(steps[-1], records=_kept(steps[-1].records, rest, connection_id))]
+
+
+def _noted(observed: Observed, planned: Plan) -> Observed:
+    """Return the world with the record of what stood, once a plan is written ahead."""
+    return replace(observed, stood={**observed.stood, **planned.stood})
 
 
 def _remembered(observed: Observed, planned: Plan, connection_id: str) -> tuple[RouteRecord, ...]:

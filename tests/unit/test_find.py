@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from handler.errors import InvalidRequest, NotFound
-from handler.find import find
+from handler.find import find, recall
 from handler.model import ADOPTED, Connection, Desired, End, Owner, Query, Side, Status, Vpc, matches
 from tests.unit.given import ENDS, PCX, connection, desired
 
@@ -85,6 +85,50 @@ def test_several_vpcs_match() -> None:
         find(query(), sides(hubs=("vpc-b", "vpc-a")), {})
 
     assert "VpcTags match 2 VPCs in us-east-1 of account 111111111111 (Name=hub): vpc-a, vpc-b." == raised.value.cause
+
+
+def test_both_queries_are_told() -> None:
+    """Whoever mends one must not meet the other in the next deployment; a side that is not ours is not asked."""
+    with pytest.raises(NotFound) as raised:
+        find(query(hub=(("Name", "x"),), spoke=(("Name", "y"),)), sides(), {})
+
+    assert all(f"{name} match no VPC" in raised.value.cause for name in ("(1) VpcTags", "(2) PeerVpcTags"))
+
+
+def test_the_order_of_a_query_means_nothing() -> None:
+    """All pairs must match, whichever comes first: a template that sorts them asks for the same."""
+    tags: Query = (("a", "1"), ("b", None))
+    found = find(
+        query(hub=tags, previous=query(hub=tags[::-1]), connection_id=PCX), sides(connection(), hubs=("vpc-new",)), {}
+    )
+
+    assert ENDS == found.ends == getattr(found.previous, "ends", None)
+
+
+REMEMBERED = {Side.REQUESTER: "vpc-hub", Side.ACCEPTER: "vpc-spoke"}
+
+
+def test_what_the_registry_knows_is_not_asked_for() -> None:
+    """An Update that changes no query reads nothing to find its VPCs, and its sessions are opened once."""
+    wanted = recall(query(previous=query(), connection_id=PCX), REMEMBERED)
+    asked = sides(hubs=("vpc-new",))
+
+    assert ENDS == wanted.ends
+    assert ENDS == getattr(find(wanted, asked, REMEMBERED).previous, "ends", None)
+    assert [] == asked[Side.REQUESTER].asked + asked[Side.ACCEPTER].asked
+    assert ENDS == recall(query(present=False, connection_id=PCX), REMEMBERED).ends
+
+
+@pytest.mark.parametrize("remembered", [{}, dict.fromkeys(Side, "")])
+def test_what_the_registry_does_not_know_is_asked_for(remembered: dict[Side, str]) -> None:
+    """Then the connection tells; another query, or a Create, is looked for in any case."""
+    update = query(previous=query(), connection_id=PCX)
+
+    assert update == recall(update, remembered)
+    assert ENDS == find(update, sides(connection(), hubs=("vpc-new",)), remembered).ends
+    assert query() == recall(query(), REMEMBERED)
+    changed = query(previous=query(hub=(("Name", "old"),)), connection_id=PCX)
+    assert ("", "vpc-spoke") == tuple(end.vpc_id for end in recall(changed, REMEMBERED).ends)
 
 
 def test_what_was_found_stays() -> None:

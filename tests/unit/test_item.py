@@ -19,10 +19,11 @@ from handler.item import (
     forgotten,
     held,
     packed,
+    parted,
     remembered,
     unpacked,
 )
-from handler.model import RouteRecord
+from handler.model import Option, RouteRecord, Side, Stood
 from tests.unit.given import PCX, key, peer_key, request
 
 NOW = 1_000_000.0
@@ -428,15 +429,17 @@ def test_former_deployment_in_an_item_that_an_earlier_function_has_written() -> 
 @pytest.mark.parametrize("physical_id", [PCX, INVENTED])
 def test_deleted_resource_is_remembered_for_a_while(physical_id: str) -> None:
     """Nothing of its state, only that it is gone; an id that is no connection's stands for all it had."""
+    stood = CREATED.model_copy(update={"stood": {PCX: {}}})
     item = answered(
-        admitted(CREATED, claim("Delete", "delete", physical_id), NOW),
+        admitted(stood, claim("Delete", "delete", physical_id), NOW),
         claim("Delete", "delete", physical_id),
         NOW,
         answer(DELETE, physical_id=physical_id),
         [FIRST],
     )
 
-    assert ((), None, {}, NOW + KEPT_SECONDS) == (item.living, item.properties, item.routes, item.expires_at)
+    assert ((), None, {}, {}) == (item.living, item.properties, item.routes, item.stood)
+    assert NOW + KEPT_SECONDS == item.expires_at
 
 
 def test_failed_delete_keeps_everything() -> None:
@@ -504,6 +507,21 @@ def test_record_is_packed_and_unpacked() -> None:
     )
 
     assert set(records) == set(unpacked(packed(records)))
+
+
+def test_what_stood_survives_the_table() -> None:
+    """Tags and options come back as they were recorded; a connection that we made keeps its empty record."""
+    stood = {PCX: {}, "pcx-2": {Side.ACCEPTER: Stood({"team": "net"}, frozenset({Option.DNS}))}}
+    item = Item(stood=stood)
+
+    assert item == Item.model_validate_json(item.model_dump_json(by_alias=True, exclude_defaults=True))
+
+
+def test_what_stood_on_a_connection_that_was_left_is_dropped() -> None:
+    """It may change there while it is nobody's of ours; what is known of others stays."""
+    item = Item(stood={PCX: {Side.ACCEPTER: Stood()}, "pcx-2": {}})
+
+    assert Item(stood={"pcx-2": {}}) == parted(item, [PCX])
 
 
 def test_ten_thousand_routes_fit() -> None:

@@ -14,12 +14,13 @@ from handler.model import (
     Query,
     Quota,
     Side,
+    Stood,
     adopted_tag,
     inside,
     matches,
     overlaps,
 )
-from tests.unit.given import ENDS, OWNER, PCX, STRANGER, connection, desired
+from tests.unit.given import ENDS, OWNER, PCX, STRANGER, connection, desired, observed
 
 DNS = frozenset({Option.DNS})
 SEEN = replace(
@@ -105,16 +106,18 @@ def test_owns(seen: Connection, owned: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "seen", "kept"),
+    ("wanted", "seen", "stood", "kept"),
     [
-        (desired(), connection(), False),
-        (desired(), connection(tags={ADOPTED: "requester"}), True),
-        (desired(foreign_id=PCX), connection(owner=None), True),
+        (desired(), connection(), {}, False),
+        (desired(), connection(), {PCX: {}}, False),
+        (desired(), connection(), {PCX: {Side.REQUESTER: Stood()}}, True),
+        (desired(), connection(tags={ADOPTED: "requester"}), {}, True),
+        (desired(foreign_id=PCX), connection(owner=None), {}, True),
     ],
 )
-def test_keeps(wanted: Desired, seen: Connection, kept: bool) -> None:
-    """What somebody else has made outlives the resource."""
-    assert kept is wanted.keeps(seen)
+def test_keeps(wanted: Desired, seen: Connection, stood: dict[str, dict[Side, Stood]], kept: bool) -> None:
+    """What somebody else has made outlives the resource, also where only the registry still knows."""
+    assert kept is wanted.keeps(seen, replace(observed(), stood=stood))
 
 
 def one_side(end: End = End("", "", ""), **more: Any) -> Desired:  # noqa: ANN401, B008  # of desired; it is frozen

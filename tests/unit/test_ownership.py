@@ -29,12 +29,15 @@ from handler.model import (
     Option,
     Owner,
     RouteRecord,
+    RouteRule,
     Side,
     Status,
+    Stood,
 )
 from handler.plan import Plan, plan
 from tests.unit.given import (
     ALL,
+    BLOCK,
     ENDS,
     NAME,
     OWNER,
@@ -159,6 +162,23 @@ def test_our_own_comes_before_anybody_elses() -> None:
     world = observed(theirs(Status.PENDING_ACCEPTANCE, ends=ENDS[::-1]), connection())
 
     assert [] == changes(adopting(), world)
+
+
+def test_an_active_connection_takes_the_place_of_our_pending_request() -> None:
+    """EC2 accepts no request beside it; only Adopt takes it, and only where the Delete of the old id withdraws ours."""
+    mine, backward = connection(Status.PENDING_ACCEPTANCE), theirs(ends=ENDS[::-1])
+    world = observed(mine, backward)
+    again = adopting(connection_id=PCX, previous=adopting(auto_accept=False))
+
+    (adopt,) = plan(again, world).changes
+
+    assert isinstance(adopt, AdoptConnection)
+    assert (OTHERS, PCX) == (adopt.connection_id, adopt.tags[REPLACES])
+    assert PCX == getattr(plan(adopting(), world).connection, "connection_id", None)
+    assert PCX == getattr(plan(replace(again, adopt=False), world).connection, "connection_id", None)
+    assert [AlreadyExists] == [kind for kind, _ in causes(plan(replace(again, adopt=False), world))]
+    pending = observed(mine, replace(backward, status=Status.PENDING_ACCEPTANCE))
+    assert PCX == getattr(plan(again, pending).connection, "connection_id", None)
 
 
 def test_options_go_to_the_true_role() -> None:
@@ -503,6 +523,7 @@ def test_somebody_elses_request_is_left() -> None:
     """Our routes, our tags, our option: the connection stays, whatever the tags on it say."""
     seen = foreign(options={Side.ACCEPTER: DNS}, tags={**OWNER.tags, "Team": "net"})
     world = accepter_sees(seen, peer_tables=(table(to(OTHERS, "10.0.0.0/16"), table_id="rtb-spoke"),))
+    world = replace(world, stood={OTHERS: {Side.ACCEPTER: Stood()}})
     gone = one_side(
         peer_routes=ALL, peer_tags={"Team": "net"}, peer_allow_dns=True, present=False, connection_id=OTHERS
     )
@@ -512,6 +533,167 @@ def test_somebody_elses_request_is_left() -> None:
         DeleteRoute(peer_key()),
         UntagConnection(Side.ACCEPTER, {"Team": "net"}),
     ] == list(plan_one_side(gone, world).changes)
+
+
+RECORD = {OTHERS: {Side.ACCEPTER: Stood({"Team": "net", "Own": "kept"}, DNS)}}
+
+
+@pytest.mark.parametrize(
+    ("stood", "expected"),
+    [
+        ({}, []),
+        (RECORD, [TagConnection(Side.ACCEPTER, {"Own": "kept"}), UntagConnection(Side.ACCEPTER, {"New": "x"})]),
+        (
+            {OTHERS: {Side.ACCEPTER: Stood({"Team": "net"}, frozenset())}},
+            [
+                ModifyOptions(Side.ACCEPTER, {Option.DNS: False}),
+                UntagConnection(Side.ACCEPTER, {"Own": "ours", "New": "x"}),
+            ],
+        ),
+    ],
+    ids=["unknown", "option and tags", "tags"],
+)
+def test_what_stood_before_is_left_as_it_was(stood: dict[str, dict[Side, Stood]], expected: list[Change]) -> None:
+    """A vendor's live peering must not lose its tags and its DNS with our stack; without a record nothing is taken."""
+    given_tags = {"Team": "net", "Own": "ours", "New": "x", "Changed": "by us"}
+    seen = foreign(options={Side.ACCEPTER: DNS}, tags={**given_tags, "Changed": "since"})
+    gone = one_side(peer_tags=given_tags, peer_allow_dns=True, present=False, connection_id=OTHERS)
+
+    assert expected == list(plan_one_side(gone, replace(accepter_sees(seen), stood=stood)).changes)
+
+
+def test_what_stood_is_recorded_before_the_first_write() -> None:
+    """All tags but owner tags, and what is on, of the sides that are ours; not again once we have written there."""
+    seen = foreign(options={Side.ACCEPTER: DNS, Side.REQUESTER: MULTIPATH}, tags={**STRANGER.tags, "Own": "kept"})
+    new = {OTHERS: {Side.ACCEPTER: Stood({"Own": "kept"}, DNS)}}
+    world = accepter_sees(seen)
+
+    assert new == plan_one_side(one_side(), world).stood
+    assert new == plan_one_side(one_side(connection_id="pcx-before", previous=one_side()), world).stood
+    assert {} == plan_one_side(one_side(), replace(world, stood=RECORD)).stood
+    assert {} == plan_one_side(one_side(connection_id=OTHERS, previous=one_side()), world).stood
+
+
+def test_what_stood_is_recorded_at_adoption() -> None:
+    """Of both sides; of one that becomes ours later, then; of what we have made, that there was nothing."""
+    world = observed(theirs(options={Side.REQUESTER: DNS}), peer_connections=(theirs(tags={"Own": "kept"}),))
+    both = {Side.REQUESTER: Stood(NAME, DNS), Side.ACCEPTER: Stood({"Own": "kept"})}
+    assert {OTHERS: both} == plan(adopting(), world).stood
+
+    before = desired()
+    before = replace(before, accepter=replace(before.accepter, managed=False))
+    later = observed(adopted("requester"))
+    known = replace(later, stood={PCX: {Side.REQUESTER: Stood(NAME)}})
+    assert {} == plan(desired(connection_id=PCX, previous=desired()), later).stood
+    assert {PCX: {Side.REQUESTER: Stood(NAME), Side.ACCEPTER: Stood(NAME)}} == plan(
+        desired(connection_id=PCX, previous=before), known
+    ).stood
+
+    assert {PCX: {}} == plan(desired(), observed(connection())).stood
+    assert {} == plan(desired(), replace(observed(connection()), stood={PCX: {}})).stood
+    assert {} == plan(desired(), observed()).stood
+
+
+@pytest.mark.parametrize(
+    ("world", "expected"),
+    [
+        (replace(observed(adopted()), stood={PCX: {Side.REQUESTER: Stood({"Team": "net"})}}), []),
+        (
+            replace(observed(adopted()), stood={PCX: {Side.REQUESTER: Stood({"Team": "old"})}}),
+            [TagConnection(Side.REQUESTER, {"Team": "old"})],
+        ),
+        (observed(adopted("requester+Tags")), []),
+        (observed(adopted("requester+PeerTags")), [UntagConnection(Side.REQUESTER, {"Team": "net"})]),
+        (observed(connection()), [UntagConnection(Side.REQUESTER, {"Team": "net"})]),
+    ],
+    ids=["stood", "overwritten", "some stood", "some stood elsewhere", "ours"],
+)
+def test_a_tag_that_is_given_no_more_and_stood_before(world: Observed, expected: list[Change]) -> None:
+    """What an Update drops is taken away only where it is known to be ours."""
+    (seen,) = world.view(Side.REQUESTER).connections
+    shown = world.with_side(Side.REQUESTER, connections=(replace(seen, tags={**seen.tags, "Team": "net"}),))
+    wanted = desired(connection_id=PCX, previous=desired(tags={"Team": "net"}))
+
+    assert expected == changes(wanted, shown)
+
+
+def test_a_name_that_was_overwritten_comes_back() -> None:
+    """With the Name that the template gives no more, the one from before."""
+    seen = adopted()
+    world = replace(
+        observed(replace(seen, tags={**seen.tags, "Name": "mine"})),
+        stood={PCX: {Side.REQUESTER: Stood({"Name": "their"})}},
+    )
+    wanted = desired(connection_id=PCX, previous=desired(tags={"Name": "mine"}))
+
+    assert [TagConnection(Side.REQUESTER, {"Name": "their"})] == changes(wanted, world)
+
+
+# Owner tags that somebody has removed
+
+
+@pytest.mark.parametrize("known", [{"living": frozenset({PCX})}, {"stood": {PCX: {}}}], ids=["living", "made"])
+def test_what_cannot_be_proven_ours_is_not_let_go(known: dict[str, Any]) -> None:
+    """A tag cleaner was there: success would leave a live connection, and routes, that nobody knows of."""
+    gone = adopting(routes=ALL, present=False, connection_id=PCX)
+    world = replace(observed(connection(owner=None), tables=(table(to(PCX)),)), **known)
+
+    ((kind, told),) = causes(plan(gone, world))
+
+    assert ResourceConflict is kind
+    assert f"{PCX} carries no owner tags of this resource" in told
+    assert () == plan(gone, world).changes
+
+
+@pytest.mark.parametrize("adopt", [True, False])
+def test_what_was_adopted_and_lost_its_tags_is_left(adopt: bool) -> None:
+    """Only what the registry has recorded is ours: that goes, and the rest is told to stay."""
+    seen = connection(owner=None, options={Side.REQUESTER: DNS})
+    records = (RouteRecord(key(), PCX, former="igw-1"),)
+    tables = (table(to(PCX)), table(to(PCX), table_id="rtb-two"))
+    world = replace(observed(seen, tables=tables, records=records), stood={PCX: {Side.REQUESTER: Stood()}})
+    gone = desired(adopt=adopt, routes=ALL, allow_dns=True, present=False, connection_id=PCX)
+
+    assert Plan((ReplaceRoute(key(), former=PCX, target="igw-1"),), left=seen) == plan(gone, world)
+    taken = replace(world, requester=replace(world.view(Side.REQUESTER), connections=(connection(owner=STRANGER),)))
+    assert () == plan(gone, taken).changes
+    assert [ResourceConflict] == [kind for kind, _ in causes(plan(gone, taken))]
+
+
+def test_what_we_made_is_claimed_again_as_ours() -> None:
+    """Adopt puts the owner tags back; as adopted it would outlive the stack that made it."""
+    world = replace(observed(connection(owner=None), tables=(table(to(PCX)),)), stood={PCX: {}})
+    again = adopting(routes=ALL, connection_id=PCX, previous=adopting())
+
+    planned = plan(again, world)
+
+    assert (AdoptConnection(PCX, OWNER.tags),) == planned.changes
+    assert frozenset() == planned.found
+
+
+def test_what_we_did_to_an_adopted_connection_did_not_stand_before() -> None:
+    """Adopted again after its tags were removed, it is marked with what others had there, and not with what we made."""
+    tags = {"Team": "net"}
+    asked = {"routes": RouteRule(route_table_ids=("rtb-hub",)), "tags": tags, "allow_dns": True}
+    seen = connection(owner=None, tags={**NAME, **tags}, options={Side.REQUESTER: DNS, Side.ACCEPTER: DNS})
+    world = observed(
+        seen,
+        tables=(table(to(PCX)), table(to(PCX), table_id="rtb-two")),
+        peer_tables=(table(to(PCX, BLOCK), table_id="rtb-spoke"),),
+        records=(RouteRecord(key(table_id="rtb-two"), PCX),),
+    )
+
+    def mark(**more: Any) -> str:  # noqa: ANN401  # of desired
+        wanted = adopting(connection_id=PCX, previous=adopting(**asked), **{**asked, **more})
+        (adopt,) = (c for c in plan(wanted, world).changes if isinstance(c, AdoptConnection))
+        return adopt.tags[ADOPTED]
+
+    assert "requester+PeerAllowDnsResolutionFromRemoteVpc" == mark()
+    assert "requester+PeerAllowDnsResolutionFromRemoteVpc" == mark(routes=ALL)
+    assert "requester+PeerRoutes+PeerAllowDnsResolutionFromRemoteVpc" == mark(peer_routes=ALL)
+    found = (RouteRecord(key(), PCX, found=True),)
+    world = replace(world, records=found)
+    assert "requester+Routes+PeerAllowDnsResolutionFromRemoteVpc" == mark()
 
 
 def test_a_refused_create_leaves_what_was_there() -> None:

@@ -188,7 +188,8 @@ def test_converged_world_needs_nothing() -> None:
 
     planned = plan(replace(wanted, previous=wanted, connection_id=PCX), world)
 
-    assert Plan(connection=seen, active=True, routes=frozenset({key(), peer_key()})) == planned
+    routes = frozenset({key(), peer_key()})
+    assert Plan(connection=seen, active=True, routes=routes, stood={PCX: {}}) == planned
     assert {} == planned.counts
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from handler.errors import AccessDenied, InvalidRequest, NotFound, PeeringError, ServiceLimitExceeded, several
-from handler.model import Observed, Option, PrefixList, Quota, Route, RouteRule, Side
+from handler.model import Observed, Option, PrefixList, Quota, Route, RouteRule, Side, Status
 from handler.plan import plan
 from handler.preflight import AttributesOff, near_limits
 from tests.unit.given import ALL, NAME, connection, desired, key, observed, table, to
@@ -42,6 +42,17 @@ def test_dns_attributes_do_not_matter(allow_dns: bool | None) -> None:
     world = observed(connection(options={Side.REQUESTER: frozenset({Option.DNS})}))
 
     assert [] == causes(desired(allow_dns=allow_dns), world.with_side(Side.REQUESTER, dns_off=("enableDnsSupport",)))
+
+
+@pytest.mark.parametrize("status", [None, Status.PENDING_ACCEPTANCE])
+def test_dns_attributes_of_a_request_that_is_left_pending(status: Status | None) -> None:
+    """The option comes with the acceptance, when routes are made as well: what would fail then is told now."""
+    seen = () if status is None else (connection(status),)
+    world = observed(*seen).with_side(Side.REQUESTER, dns_off=("enableDnsHostnames",))
+
+    assert 1 == len(causes(desired(allow_dns=True, auto_accept=False), world))
+    assert [] == causes(desired(allow_dns=False, auto_accept=False), world)
+    assert [] == causes(desired(auto_accept=False), world)
 
 
 # Quotas

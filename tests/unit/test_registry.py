@@ -7,7 +7,7 @@ import pytest
 from handler.clock import Deadline
 from handler.errors import NetworkFailure, NotStabilized
 from handler.item import LEASE_SECONDS, LeaseLost, Superseded
-from handler.model import RouteRecord
+from handler.model import RouteRecord, Side, Stood
 from handler.registry import (
     LOST_WITHIN,
     RENEWED_EVERY,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ANSWER = {"Status": "SUCCESS", "PhysicalResourceId": PCX}
 ROUTE = RouteRecord(key(), PCX)
+STOOD = {PCX: {Side.REQUESTER: Stood({"team": "net"})}}
 
 
 class Table(MemoryStore):
@@ -241,6 +242,29 @@ def test_routes_are_written_before_they_are_made_and_forgotten_with_the_answer(t
     assert () == reread(table, time)
 
 
+def test_what_stood_is_written_at_once_and_dropped_with_the_answer(table: Table, time: VirtualTime) -> None:
+    """A process that dies after its first write must not take what was there for ours; what is left is forgotten."""
+    hold = begun(table, time)
+    hold.remember([], STOOD)
+    hold.remember([], {"pcx-2": {}})
+    assert {**STOOD, "pcx-2": {}} == hold.stood == known(table, time).stood
+    hold.forget(PCX, [])
+    hold.forget("pcx-2")
+    hold.forget("pcx-3")
+    assert {**STOOD, "pcx-2": {}} == known(table, time).stood
+    finish(hold, time)
+
+    assert STOOD == known(table, time).stood
+    assert {PCX} == known(table, time).living
+
+
+def known(table: Table, time: VirtualTime) -> Tenure:
+    """Return what another process finds."""
+    other = tenure(table, time, "Update", "update")
+    other._enter(Deadline(time.clock, 60))  # noqa: SLF001  # without waiting
+    return other
+
+
 def reread(table: Table, time: VirtualTime) -> tuple[RouteRecord, ...]:
     """Return the routes that another process finds recorded."""
     other = tenure(table, time, "Update", "update")
@@ -330,7 +354,7 @@ def test_hold_without_the_table_knows_of_a_request(table: Table, time: VirtualTi
 def test_hold_without_the_table_knows_what_was_read(table: Table, time: VirtualTime) -> None:
     """A Delete goes on alone: with the routes and the VPCs of the item, and without disturbing it."""
     hold = begun(table, time)
-    hold.remember([ROUTE])
+    hold.remember([ROUTE], STOOD)
     vpcs = {"RequesterVpcId": "vpc-hub", "AccepterVpcId": "vpc-spoke"}
     hold.finish({**ANSWER, "Data": vpcs}, Deadline(time.clock, 900))
     delete = tenure(table, time, "Delete", "delete")
@@ -346,6 +370,8 @@ def test_hold_without_the_table_knows_what_was_read(table: Table, time: VirtualT
 
     assert ((ROUTE,), ["vpc-hub", "vpc-spoke"]) == (alone.records, list(alone.vpc_ids(PCX).values()))
     assert (None, True, False) == (alone.answer, alone.may_live, alone.unknown)
+    assert (STOOD, {PCX}) == (alone.stood, alone.living)
+    assert alone.answer is None
     alone.finish(ANSWER, Deadline(time.clock, 900))
     assert ANSWER == alone.answer
     assert writings == table.writings

@@ -216,7 +216,17 @@ def test_what_is_said_of_a_connection_without_our_tags() -> None:
     (found,) = findings(replace(desired(), connection_id=PCX), observed(seen), plan)
 
     assert found.text.startswith(f"{PCX} carries no owner tags of this resource")
-    assert "Put its vpc-peering: tags back" in found.text
+    assert "Put them back (vpc-peering:stack-id arn:" in found.text
+
+
+def test_what_is_said_of_an_active_connection_beside_our_request() -> None:
+    """Maintenance adopts nothing: the next deployment does."""
+    seen = connection(connection_id="pcx-2", owner=None)
+    plan = Plan((AdoptConnection("pcx-2", {}),), connection=seen)
+
+    (found,) = findings(replace(desired(), connection_id=PCX), observed(seen), plan)
+
+    assert f"pcx-2 joins the VPCs, and {PCX} can never be accepted beside it. To have it adopted, deploy" in found.text
 
 
 def test_what_is_said_of_somebody_elses_connection_that_ended() -> None:
