@@ -170,7 +170,8 @@ class Operator:
             response_url="",
             request_id="plan",
             logical_resource_id=key[1],
-            physical_resource_id=asked.physical_resource_id or (known and known.claim.request.physical_resource_id),
+            physical_resource_id=asked.physical_resource_id
+            or (known.claim.request.physical_resource_id if known else None),
             resource_properties={**asked.resource_properties, "ServiceToken": token},
             old_resource_properties=old or {},
         )

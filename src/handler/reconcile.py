@@ -112,12 +112,18 @@ class Reconciler:
 
         """
         observed = observe(desired, self.sides, self.tenure.records)
-        observed, planned = self._plan(
-            desired.completed(observed.view(desired.lead).connection(desired.foreign_id)), observed
-        )
+        desired = desired.completed(observed.view(desired.lead).connection(desired.foreign_id))
+        observed, planned = self._plan(desired, observed)
+        if self.upkeep and planned.connection and planned.connection.status is Status.PROVISIONING:
+            observed, planned = self._plan(desired, self._provisioned(desired, observed, planned.connection))
         planned = certain(planned, observed) if self.blind else planned
         self._forget_lost(observed, planned)
         return Outcome(planned.connection, observed, planned)
+
+    def _provisioned(self, desired: Desired, observed: Observed, connection: Connection) -> Observed:
+        """Wait for what takes seconds after the acceptance; no event of EC2 tells when it has ended."""
+        seen = run(partial(self._active, desired, side, connection.connection_id) for side in self.sides)
+        return _with_connections(desired, observed, dict(zip(self.sides, seen, strict=True)))
 
     def _plan(self, desired: Desired, observed: Observed) -> tuple[Observed, Plan]:
         """Plan; where that comes near to a quota, it is asked for, and what was observed has it."""

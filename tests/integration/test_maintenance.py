@@ -207,6 +207,23 @@ def test_a_record_ends_though_nothing_is_to_be_changed(world: World, pair: tuple
     assert stack.physical_id == world.routes(pair[1])[table]["10.0.0.0/16"]
 
 
+@topologies
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_request_that_is_being_provisioned_is_finished(world: World, pair: tuple[Vpc, Vpc], *, reached: bool) -> None:
+    """The event of its acceptance wakes the look before it is active, and no event comes later."""
+    stack = world.stack()
+    more = {} if reached else {"PeerRoutes": None, "PeerRoleArn": None, "PeerExternalId": None}
+    pcx = str(stack.create(world.properties(*pair, AutoAccept="false", **more))["PhysicalResourceId"])
+    world.aws.settings.provisioning_reads = 4
+    world.ec2(pair[1]).accept_vpc_peering_connection(VpcPeeringConnectionId=pcx)
+
+    found = kept(stack) or []
+
+    assert [True] * len(found) == [finding.done for finding in found]
+    for vpc in pair if reached else pair[:1]:
+        assert {pcx} == {target for routes in world.routes(vpc).values() for target in routes.values()}
+
+
 # What is only reported
 
 
