@@ -17,7 +17,7 @@ from handler.changes import (
     TagConnection,
     UntagConnection,
 )
-from handler.errors import AccessDenied, InvalidRequest, NotFound
+from handler.errors import AccessDenied, InvalidRequest, NotFound, PeeringError
 from handler.model import RouteKey, RouteRecord, Side
 from handler.observe import Sides
 from handler.parallel import run
@@ -27,7 +27,17 @@ Applied = Callable[[Change], None]
 """Told each change that EC2 has made."""
 
 
-def apply(changes: Collection[Change], sides: Sides, connection_id: str, applied: Applied) -> None:
+Refused = Callable[[Change, PeeringError], bool]
+"""Told each change that failed; tells whether the others go on as if it had not."""
+
+
+def apply(
+    changes: Collection[Change],
+    sides: Sides,
+    connection_id: str,
+    applied: Applied,
+    refused: Refused = lambda _change, _failure: False,
+) -> None:
     """Apply changes of one stage to a connection, all side by side.
 
     Raises:
@@ -36,8 +46,13 @@ def apply(changes: Collection[Change], sides: Sides, connection_id: str, applied
     """
 
     def carry_out(change: Change) -> None:
-        _task(change, sides, connection_id)()
-        applied(change)
+        try:
+            _task(change, sides, connection_id)()
+        except PeeringError as failure:
+            if not refused(change, failure):
+                raise
+        else:
+            applied(change)
 
     run(partial(carry_out, change) for change in _alternating(changes))
 

@@ -20,7 +20,15 @@ from handler.changes import (
     UntagConnection,
 )
 from handler.clock import Deadline, backoff
-from handler.errors import AccessDenied, AlreadyExists, NotStabilized
+from handler.errors import (
+    AccessDenied,
+    AlreadyExists,
+    InvalidRequest,
+    NotFound,
+    NotStabilized,
+    PeeringError,
+    ServiceLimitExceeded,
+)
 from handler.item import Superseded
 from handler.model import Connection, Desired, Observed, RouteRecord, Side, Status
 from handler.observe import Sides, observe, with_quotas
@@ -41,6 +49,10 @@ TAGS_SHOW_WITHIN: Final = 10.0
 
 BLOCKS_SHOW_WITHIN: Final = 30.0
 """Seconds that an active connection may take until the CIDR blocks of its VPCs show."""
+
+
+OF_ONE_CHANGE: Final = (AccessDenied, InvalidRequest, NotFound, ServiceLimitExceeded)
+"""What EC2 refuses of one change; maintenance, which would meet it at each sweep anew, goes on with the others."""
 
 
 class Witness(Protocol):
@@ -304,8 +316,17 @@ class Reconciler:
             self.witness.applied(change)
             self.tenure.forget(connection.connection_id, taken_off([change]))
 
-        apply(made, self.sides, connection.connection_id, applied)
-        apply(broken, self.sides, connection.connection_id, applied)
+        refusals: list[PeeringError] = []
+
+        def refused(_change: Change, failure: PeeringError) -> bool:
+            goes_on = self.upkeep and isinstance(failure, OF_ONE_CHANGE)
+            refusals.extend([failure] * goes_on)
+            return goes_on
+
+        apply(made, self.sides, connection.connection_id, applied, refused)
+        apply(broken, self.sides, connection.connection_id, applied, refused)
+        if refusals:
+            raise refusals[0]
 
     def _read_back(self, desired: Desired, observed: Observed, planned: Plan) -> Observed:
         """Read until options and tags show as they were set: EC2 is eventually consistent here."""

@@ -329,6 +329,28 @@ def test_what_concerns_one_table_stops_no_other(world: World, pair: tuple[Vpc, V
     assert 0 == counted(found)["UnreachableRoles"]
 
 
+def test_a_change_that_is_denied_stops_no_other(
+    world: World, pair: tuple[Vpc, Vpc], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A policy denies one table at each sweep anew: the others are put right, and what is stale is taken off."""
+    monkeypatch.setattr("handler.parallel.WORKERS", 1)
+    stack = world.stack()
+    stack.create(world.properties(*pair))
+    block = world.ec2(pair[1]).associate_vpc_cidr_block(VpcId=pair[1].id, CidrBlock="10.9.0.0/16")
+    kept(stack)
+    world.ec2(pair[1]).disassociate_vpc_cidr_block(AssociationId=block["CidrBlockAssociation"]["AssociationId"])
+    for table in (0, 1):
+        delete_route(world, pair[0], table, "10.8.0.0/16")
+    world.aws.faults.append(Fault("CreateRoute", code="UnauthorizedOperation", status=403))
+
+    found = kept(stack) or []
+
+    assert [False, False, True, True, True] == sorted(finding.done for finding in found)
+    assert (Kind.ROLE, "requester") == (found[-1].kind, found[-1].side)
+    tables = [{*destinations} for destinations in world.routes(pair[0]).values()]
+    assert [set(), {"10.8.0.0/16"}] == sorted(tables, key=len)
+
+
 @pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
 def test_a_role_that_is_gone(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
     """Its side is reported, with the role; the other one is kept, but for what rests on both."""

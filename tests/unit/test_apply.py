@@ -142,3 +142,26 @@ def test_what_is_taken_off() -> None:
     changes = [CreateRoute(key("10.1.0.0/16")), taken_over, GIVEN_BACK, DeleteRoute(key())]
 
     assert [peer_key(), key()] == taken_off(changes)
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_what_is_refused(sides: dict[Side, Mock], monkeypatch: pytest.MonkeyPatch, goes_on: bool) -> None:
+    """Whoever applies decides whether the others are made all the same; what failed does not count as made."""
+    monkeypatch.setattr("handler.parallel.WORKERS", 1)
+    denied, other = CreateRoute(key()), CreateRoute(key("10.9.0.0/16"))
+    failure = AccessDenied("a.", "b.")
+    sides[Side.REQUESTER].create_route.side_effect = [failure, None]
+    made: list[Change] = []
+    failed: list[tuple[Change, PeeringError]] = []
+
+    def refused(change: Change, of: PeeringError) -> bool:
+        failed.append((change, of))
+        return goes_on
+
+    if goes_on:
+        apply([denied, other], sides, PCX, made.append, refused)
+    else:
+        with pytest.raises(AccessDenied):
+            apply([denied, other], sides, PCX, made.append, refused)
+
+    assert ([other] * goes_on, [(denied, failure)]) == (made, failed)
