@@ -22,7 +22,15 @@ from handler.changes import (
 )
 from handler.clock import Deadline, backoff
 from handler.ec2 import Taken
-from handler.errors import AccessDenied, AlreadyExists, NotStabilized, PeeringError
+from handler.errors import (
+    AccessDenied,
+    AlreadyExists,
+    InvalidRequest,
+    NotFound,
+    NotStabilized,
+    PeeringError,
+    ServiceLimitExceeded,
+)
 from handler.item import Superseded
 from handler.model import Connection, Desired, Observed, RouteRecord, Side, Status
 from handler.observe import Sides, observe, with_quotas
@@ -51,6 +59,10 @@ PART: Final = WORKERS
 
 LONG_AGO: Final = float("-inf")
 """When a reading was made that counts no more, since something was changed."""
+
+
+OF_ONE_CHANGE: Final = (AccessDenied, InvalidRequest, NotFound, ServiceLimitExceeded)
+"""What EC2 refuses of one change; maintenance, which would meet it at each sweep anew, goes on with the others."""
 
 
 class Witness(Protocol):
@@ -132,9 +144,10 @@ class Reconciler:
 
         """
         observed = self._read(desired)
-        observed, planned = self._plan(
-            desired.completed(observed.view(desired.lead).connection(desired.foreign_id)), observed
-        )
+        desired = desired.completed(observed.view(desired.lead).connection(desired.foreign_id))
+        observed, planned = self._plan(desired, observed)
+        if self.upkeep and planned.connection and planned.connection.status is Status.PROVISIONING:
+            observed, planned = self._plan(desired, self._provisioned(desired, observed, planned.connection))
         planned = certain(planned, observed) if self.blind else planned
         self._forget_lost(observed, planned)
         return Outcome(planned.connection, observed, planned)
@@ -143,6 +156,11 @@ class Reconciler:
         tenure = self.tenure
         known = Observed(None, None, tenure.records, stood=tenure.stood, living=tenure.living)
         return observe(desired, self.sides, known)
+
+    def _provisioned(self, desired: Desired, observed: Observed, connection: Connection) -> Observed:
+        """Wait for what takes seconds after the acceptance; no event of EC2 tells when it has ended."""
+        seen = run(partial(self._active, desired, side, connection.connection_id) for side in self.sides)
+        return _with_connections(desired, observed, dict(zip(self.sides, seen, strict=True)))
 
     def _plan(self, desired: Desired, observed: Observed) -> tuple[Observed, Plan]:
         """Plan; where that comes near to a quota, it is asked for, and what was observed has it."""
@@ -198,8 +216,17 @@ class Reconciler:
         made, broken = planned.of(Stage.MAKE), planned.of(Stage.BREAK)
         self._forget_lost(observed, planned)
         self.tenure.remember(written_ahead(made, connection.connection_id))
-        self._apply(desired, observed, made, connection.connection_id, read_at)
-        self._apply(desired, observed, broken, connection.connection_id, LONG_AGO if made else read_at)
+        refusals: list[PeeringError] = []
+
+        def refused(_change: Change, failure: PeeringError) -> bool:
+            goes_on = self.upkeep and isinstance(failure, OF_ONE_CHANGE)
+            refusals.extend([failure] * goes_on)
+            return goes_on
+
+        self._apply(desired, observed, made, connection.connection_id, read_at, refused)
+        self._apply(desired, observed, broken, connection.connection_id, LONG_AGO if made else read_at, refused)
+        if refusals:
+            raise refusals[0]
         if any(isinstance(change, ModifyOptions | TagConnection | UntagConnection) for change in (*made, *broken)):
             observed = self._read_back(desired, observed, planned)
         seen = observed.view(desired.lead).connection(connection.connection_id)

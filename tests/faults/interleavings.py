@@ -18,7 +18,7 @@ from tests.faults.engine import ATTEMPTS, SECONDS, Engine, Event
 from tests.faults.inprocess import OF_THREAD, Call, InProcess, Killed, Send
 from tests.faults.invariants import Violation, checked, replayed
 from tests.faults.paths import created, meddled
-from tests.faults.runs import MOST, Result, Start, captured, forked, ours
+from tests.faults.runs import FOUR, MOST, Result, Start, captured, forked, ours
 from tests.faults.scene import MORE_TAGS, Scene
 from tests.harness import Context, Topology
 
@@ -216,6 +216,19 @@ def _repair_and_update(scene: Scene) -> tuple[Event, Event]:
     return engine.message, engine.send("Update", properties, **old)
 
 
+def _repair_and_delete(scene: Scene) -> tuple[Event, Event]:
+    engine = scene.engine
+    created(scene)
+    meddled(scene)
+    delete = engine.send("Delete", engine.properties or {}, PhysicalResourceId=engine.physical_id)
+    return engine.message, delete
+
+
+def _gone(scene: Scene) -> Iterator[Violation]:
+    yield from _deleted(scene)
+    scene.engine.physical_id = scene.engine.properties = None
+
+
 def _updated(scene: Scene) -> Iterator[Violation]:
     engine, event = scene.engine, scene.engine.events[-1]
     response = scene.here.bucket.puts[event["RequestId"]][0]
@@ -235,12 +248,13 @@ def _one_has_it(scene: Scene) -> Iterator[Violation]:
 
 
 DUELS: Final = tuple(
-    Duel(name, MOST, prepare, finish)
-    for name, prepare, finish in (
-        ("Delete during Create", _create_and_delete, _deleted),
-        ("Create delivered twice at once", _twice, _created),
-        ("two stacks on a pair", lambda scene: _two_stacks(scene, reverse=False), _one_has_it),
-        ("two stacks on a pair, reversed", lambda scene: _two_stacks(scene, reverse=True), _one_has_it),
-        ("Update during a repair", _repair_and_update, _updated),
+    Duel(name, topology, prepare, finish)
+    for name, prepare, finish, topology in (
+        ("Delete during Create", _create_and_delete, _deleted, MOST),
+        ("Create delivered twice at once", _twice, _created, MOST),
+        ("two stacks on a pair", lambda scene: _two_stacks(scene, reverse=False), _one_has_it, MOST),
+        ("two stacks on a pair, reversed", lambda scene: _two_stacks(scene, reverse=True), _one_has_it, MOST),
+        ("Update during a repair", _repair_and_update, _updated, MOST),
+        ("Delete during a repair", _repair_and_delete, _gone, FOUR[0]),
     )
 )

@@ -21,6 +21,8 @@ class Path:
     faulted: Play
     after: Play = field(default=lambda _scene: None)
     maintenance: bool = False
+    once: bool = False
+    """Whether it is played in one topology only: it differs from another path in what it does, and not in where."""
 
 
 def nothing(_scene: Scene) -> None:
@@ -194,6 +196,47 @@ def maintained(scene: Scene) -> None:
     scene.engine.maintain()
 
 
+def lost(scene: Scene) -> None:
+    """Let somebody delete the connection by hand, a while ago."""
+    taken(scene)
+    scene.engine.disturbed = True
+    scene.here.time.sleep(600)
+
+
+def contested(scene: Scene) -> None:
+    """Let the network grow and shrink again, and somebody take a route that `OnConflict: Replace` takes back."""
+    engine, vpc, peer = scene.engine, scene.vpc, scene.peers[0]
+    engine.create(scene.properties(Routes={"AllRouteTables": "true", "OnConflict": "Replace"}))
+    ec2, peer_ec2 = scene.world.ec2(vpc), scene.world.ec2(peer)
+    block = peer_ec2.associate_vpc_cidr_block(VpcId=peer.id, CidrBlock="10.9.0.0/16")["CidrBlockAssociation"]
+    engine.maintain()
+    peer_ec2.disassociate_vpc_cidr_block(AssociationId=block["AssociationId"])
+    gateway = next(target for target in scene.routes().values() if target.startswith("igw-"))
+    ec2.replace_route(RouteTableId=vpc.route_table_ids[0], DestinationCidrBlock=peer.cidr_blocks[0], GatewayId=gateway)
+    scene.here.time.sleep(600)
+
+
+def watched(scene: Scene) -> None:
+    """Create what maintenance only tells of, and let somebody meddle."""
+    scene.engine.create(scene.properties(MaintenanceMode="Report"))
+    meddled(scene)
+    scene.engine.disturbed = True
+
+
+def reported(scene: Scene) -> None:
+    """Let maintenance look at the resource, which must change nothing."""
+    before = scene.routes(), scene.tags(scene.vpc, scene.engine.physical_id or "")
+    scene.engine.maintain()
+    if before != (scene.routes(), scene.tags(scene.vpc, scene.engine.physical_id or "")):
+        scene.engine.problems.append("a report has changed something")
+
+
+def woken(scene: Scene) -> None:
+    """Let EC2 tell of a new route table."""
+    detail = {"eventName": "CreateRouteTable", "userAgent": "console", "requestParameters": {"vpcId": scene.vpc.id}}
+    asked(**{"detail-type": "AWS API Call via CloudTrail", "source": "aws.ec2", "detail": detail})(scene)
+
+
 def inspected(scene: Scene) -> None:
     """Let maintenance look at the resource, with nothing to be done."""
     scene.engine.inspect()
@@ -252,6 +295,10 @@ PATHS: Final = (
     Path("delete with an invented id", died, removed(INVENTED)),
     Path("repair", both(created, meddled), maintained, maintained, maintenance=True),
     Path("completion of an accepted request", both(pending, accepted), maintained, maintained, maintenance=True),
+    Path("repair of what was taken and added", contested, maintained, inspected, maintenance=True, once=True),
+    Path("look at what is gone", both(created, lost), maintained, maintained, maintenance=True, once=True),
+    Path("report", watched, reported, reported, maintenance=True, once=True),
+    Path("wake", created, woken, maintenance=True, once=True),
     Path("sweep", created, asked(Action="Sweep"), maintenance=True),
     Path("delete of what is gone", both(created, taken), deleted),
 )

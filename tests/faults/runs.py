@@ -126,7 +126,10 @@ FOUR = (*TOPOLOGIES[:3], TOPOLOGIES[-1])
 
 MOST = FOUR[-1]
 UNITS = tuple(
-    Unit(path, topology) for path in PATHS for topology in FOUR if not path.maintenance or topology in {FOUR[0], MOST}
+    Unit(path, topology)
+    for path in PATHS
+    for topology in FOUR
+    if topology == MOST or not (path.once or (path.maintenance and topology != FOUR[0]))
 )
 """Maintenance takes the same ways to EC2 as an Update: it is played where they are shortest, and longest."""
 

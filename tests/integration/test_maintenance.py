@@ -233,6 +233,23 @@ def test_a_record_ends_though_nothing_is_to_be_changed(world: World, pair: tuple
     assert stack.physical_id == world.routes(pair[1])[table]["10.0.0.0/16"]
 
 
+@topologies
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_request_that_is_being_provisioned_is_finished(world: World, pair: tuple[Vpc, Vpc], *, reached: bool) -> None:
+    """The event of its acceptance wakes the look before it is active, and no event comes later."""
+    stack = world.stack()
+    more = {} if reached else {"PeerRoutes": None, "PeerRoleArn": None, "PeerExternalId": None}
+    pcx = str(stack.create(world.properties(*pair, AutoAccept="false", **more))["PhysicalResourceId"])
+    world.aws.settings.provisioning_reads = 4
+    world.ec2(pair[1]).accept_vpc_peering_connection(VpcPeeringConnectionId=pcx)
+
+    found = kept(stack) or []
+
+    assert [True] * len(found) == [finding.done for finding in found]
+    for vpc in pair if reached else pair[:1]:
+        assert {pcx} == {target for routes in world.routes(vpc).values() for target in routes.values()}
+
+
 # What is only reported
 
 
@@ -348,6 +365,28 @@ def test_what_concerns_one_table_stops_no_other(world: World, pair: tuple[Vpc, V
     } == {(finding.side, finding.text.removeprefix("Route table ").split()[0], finding.done) for finding in found}
     assert {} == world.routes(pair[1])[added]
     assert 0 == counted(found)["UnreachableRoles"]
+
+
+def test_a_change_that_is_denied_stops_no_other(
+    world: World, pair: tuple[Vpc, Vpc], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A policy denies one table at each sweep anew: the others are put right, and what is stale is taken off."""
+    monkeypatch.setattr("handler.parallel.WORKERS", 1)
+    stack = world.stack()
+    stack.create(world.properties(*pair))
+    block = world.ec2(pair[1]).associate_vpc_cidr_block(VpcId=pair[1].id, CidrBlock="10.9.0.0/16")
+    kept(stack)
+    world.ec2(pair[1]).disassociate_vpc_cidr_block(AssociationId=block["CidrBlockAssociation"]["AssociationId"])
+    for table in (0, 1):
+        delete_route(world, pair[0], table, "10.8.0.0/16")
+    world.aws.faults.append(Fault("CreateRoute", code="UnauthorizedOperation", status=403))
+
+    found = kept(stack) or []
+
+    assert [False, False, True, True, True] == sorted(finding.done for finding in found)
+    assert (Kind.ROLE, "requester") == (found[-1].kind, found[-1].side)
+    tables = [{*destinations} for destinations in world.routes(pair[0]).values()]
+    assert [set(), {"10.8.0.0/16"}] == sorted(tables, key=len)
 
 
 @pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
