@@ -157,8 +157,8 @@ ROUTES: Final = {
     "OnConflict": Meaning(
         "What to do when a static route to the destination has another target. `Fail` refuses before anything is "
         "written; `Skip` leaves that route, and tells it in `SkippedRoutes`; `Replace` takes it over, and gives it "
-        "back when the resource goes, if the former target still exists. A route to a connection that lives no more "
-        "is no conflict. Propagated routes never are."
+        "back when the resource goes, if the former target still exists. A blackhole of a peering connection that "
+        "lives no more is no conflict: it gives way under every policy. Propagated routes never are one."
     ),
 }
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from itertools import zip_longest
+from typing import Final
 
 from handler.changes import (
     AdoptConnection,
@@ -22,6 +23,9 @@ from handler.model import RouteKey, RouteRecord, Side
 from handler.observe import Sides
 from handler.parallel import run
 from handler.telemetry import logger
+
+NEVER: Final = ("invalidparameter", "natgatewaynotfound", "invalidinstanceid")
+"""How codes of EC2 begin that no retry of ReplaceRoute changes: the target is gone, or of another network."""
 
 Applied = Callable[[Change], None]
 """Told each change that EC2 has made."""
@@ -124,11 +128,14 @@ def _route_task(change: RouteChange, sides: Sides, connection_id: str) -> Callab
 def _put_back(change: ReplaceRoute, sides: Sides, connection_id: str) -> None:
     """Give a route back to its former target, or delete it where that is gone or cannot be had any more.
 
+    One that is only in another state (`IncorrectState` of an attachment, of an instance) gets it back with a retry.
     Without ReplaceRoute, which a role may have lost since, the route would outlive its connection as a blackhole.
     """
     ec2 = sides[change.route.side]
     try:
         ec2.replace_route(change.route, change.target or "")
     except (NotFound, InvalidRequest, AccessDenied) as failure:
+        if isinstance(failure, InvalidRequest) and not failure.ec2_code.startswith(NEVER):
+            raise
         logger.warning("a route could not be given back", route=str(change.route), reason=failure.reason)
         ec2.delete_route(change.route, connection_id)

@@ -219,6 +219,11 @@ class DynamoStore:
         except PeeringError as failure:
             if failure.ec2_code == "conditionalcheckfailedexception":
                 raise
+            if "Item size" in failure.cause:
+                raise InvalidRequest(
+                    "the record of this resource's routes is larger than the 400 KB that DynamoDB takes as one item.",
+                    "Split it into several resources, with fewer tables or destinations in each.",
+                ) from failure
             cause = f"the registry, table {self._table}, cannot be used: {failure.cause}"
             if isinstance(failure, NotStabilized):  # of its own patience: the function has time left
                 raise NetworkFailure(cause, "Deploy again; if it recurs, check DynamoDB.") from failure
@@ -330,7 +335,9 @@ class Tenure:
         """
         with self._lock:
             at = {"requested_at": self.clock.wall()}
-            self._write(lambda item: self._held(item).model_copy(update=at), Deadline(self.clock, REACHED_WITHIN))
+            self._write(
+                lambda item: self._held(item, self.records).model_copy(update=at), Deadline(self.clock, REACHED_WITHIN)
+            )
 
     @property
     def unseen(self) -> bool:
@@ -419,7 +426,7 @@ class Tenure:
 
     def _renew(self) -> None:
         try:
-            self._write(self._held, Deadline(self.clock, RENEWED_EVERY))
+            self._write(lambda item: self._held(item, self.records), Deadline(self.clock, RENEWED_EVERY))
         except Superseded:
             raise
         except PeeringError as failure:
@@ -431,8 +438,8 @@ class Tenure:
             self._renewed = self.clock.now()
             logger.warning("the lease could not be renewed yet", reason=failure.reason)
 
-    def _held(self, item: Item) -> Item:
-        return held(item, self.claim, self.clock.wall(), self.records)
+    def _held(self, item: Item, records: Collection[RouteRecord]) -> Item:
+        return held(item, self.claim, self.clock.wall(), records)
 
     def _write(self, change: Callable[[Item], Item], deadline: Deadline) -> None:
         """Write a change of the item; on what another invocation has written meanwhile it is repeated."""
@@ -459,12 +466,13 @@ class Tenure:
 
         """
         with self._lock:
-            known, self.records = self.records, remembered(self.records, records)
+            known = remembered(self.records, records)
             at = {} if known == self.records else {"recorded_at": int(self.clock.wall())}
             self._write(
-                lambda item: self._held(item).model_copy(update={**at, "stood": {**item.stood, **stood}}),
+                lambda item: self._held(item, known).model_copy(update={**at, "stood": {**item.stood, **stood}}),
                 Deadline(self.clock, REACHED_WITHIN),
             )
+            self.records = known
 
     @property
     def settled(self) -> bool:

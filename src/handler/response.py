@@ -2,6 +2,7 @@
 
 import json
 import ssl
+from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -24,15 +25,20 @@ class Undelivered(Exception):  # named for what happened, as all of this project
 
 def fitted(response: Mapping[str, Any]) -> dict[str, Any]:
     """Return the response within `BODY_LIMIT`: the longest attributes lose their last list items, a reason its end."""
-    data: dict[str, str] = dict(response.get("Data", {}))
-    fitting = {**response, **({"Data": data} if data else {})}
-    while len(_body(fitting)) > BODY_LIMIT and any(data.values()):
-        longest = max(data, key=lambda name: len(data[name]))
-        data[longest] = data[longest].rpartition(",")[0]
+    longest = max(map(len, response.get("Data", {}).values()), default=0)
+    fit = bisect_right(range(longest + 1), BODY_LIMIT, key=lambda most: len(_body(_shortened(response, most))))
+    fitting = _shortened(response, max(0, fit - 1))
     if reason := fitting.get("Reason"):
         over = max(0, len(_body(fitting)) - BODY_LIMIT)
         fitting["Reason"] = reason.encode()[: len(reason.encode()) - over].decode(errors="ignore")
     return fitting
+
+
+def _shortened(response: Mapping[str, Any], most: int) -> dict[str, Any]:
+    """Return the response with whole list items of at most so many characters in each attribute."""
+    data: dict[str, str] = response.get("Data", {})
+    shorter = {name: text if len(text) <= most else text[: most + 1].rpartition(",")[0] for name, text in data.items()}
+    return {**response, **({"Data": shorter} if data else {})}
 
 
 def _body(response: Mapping[str, Any]) -> bytes:

@@ -85,9 +85,22 @@ def test_connection_is_not_made_here(sides: dict[Side, Mock], change: Change) ->
     assert {} == told(sides)
 
 
+def invalid(code: str) -> InvalidRequest:
+    """Return a refusal with EC2's code in lower case."""
+    failure = InvalidRequest("It cannot.", "Wait.")
+    failure.ec2_code = code
+    return failure
+
+
 @pytest.mark.parametrize(
     "failure",
-    [NotFound("igw-1 is gone.", "Wait."), InvalidRequest("It cannot.", "Wait."), AccessDenied("No.", "Allow it.")],
+    [
+        NotFound("igw-1 is gone.", "Wait."),
+        invalid("invalidparametervalue"),
+        invalid("natgatewaynotfound"),
+        invalid("invalidinstanceid"),
+        AccessDenied("No.", "Allow it."),
+    ],
 )
 def test_route_whose_former_target_is_gone_is_deleted(
     sides: dict[Side, Mock], failure: PeeringError, caplog: pytest.LogCaptureFixture
@@ -107,12 +120,13 @@ def test_route_whose_former_target_is_gone_is_deleted(
     )
 
 
-def test_other_failures_do_not_delete_the_route(sides: dict[Side, Mock]) -> None:
-    """While EC2 throttles nothing is known of the former target: the route stays, and the failure is told."""
-    sides[Side.ACCEPTER].replace_route.side_effect = Throttling("Not now.", "Wait.")
+@pytest.mark.parametrize("failure", [Throttling("Not now.", "Wait."), invalid("incorrectstate"), invalid("")])
+def test_other_failures_do_not_delete_the_route(sides: dict[Side, Mock], failure: PeeringError) -> None:
+    """Nothing is known of the former target while EC2 throttles, and it lives where its state stands in the way."""
+    sides[Side.ACCEPTER].replace_route.side_effect = failure
     applied: list[Change] = []
 
-    with pytest.raises(Throttling):
+    with pytest.raises(type(failure)):
         apply([GIVEN_BACK], sides, PCX, applied.append)  # type: ignore[arg-type]  # an autospec
 
     assert {Side.ACCEPTER: [call.replace_route(peer_key(), "igw-1")]} == told(sides)

@@ -171,6 +171,20 @@ def test_table_that_cannot_be_used(
     assert raised.value.__cause__.remedy == raised.value.remedy
 
 
+def test_item_that_is_too_large(session: Session, store: DynamoStore, deadline: Deadline) -> None:
+    """What DynamoDB says names neither what is too large nor what to do: the routes of one resource are."""
+    message = "Item size has exceeded the maximum allowed size"
+    session.stubber.add_client_error("put_item", "ValidationException", message, 400, expected_params=WRITTEN)
+
+    with pytest.raises(InvalidRequest) as raised:
+        store.save(KEY, "worker-0", Revision("worker-1", ITEM), deadline)
+
+    assert (
+        "the record of this resource's routes is larger than the 400 KB that DynamoDB takes as one item.",
+        "Split it into several resources, with fewer tables or destinations in each.",
+    ) == raised.value.args
+
+
 def test_table_that_takes_too_long(store: DynamoStore, deadline: Deadline) -> None:
     """Its patience is not the function's: a Delete that has time left goes on without the table."""
     with pytest.raises(NetworkFailure, match="cannot be used: the time was over") as raised:

@@ -24,6 +24,7 @@ from handler.item import (
     unpacked,
 )
 from handler.model import Option, RouteRecord, Side, Stood
+from handler.response import BODY_LIMIT
 from tests.unit.given import PCX, key, peer_key, request
 
 NOW = 1_000_000.0
@@ -524,13 +525,20 @@ def test_what_stood_on_a_connection_that_was_left_is_dropped() -> None:
     assert Item(stood={"pcx-2": {}}) == parted(item, [PCX])
 
 
-def test_ten_thousand_routes_fit() -> None:
-    """More than a request can make in its time fit into what DynamoDB takes as one item."""
-    records = [
-        RouteRecord(key(f"10.{block}.0.0/16", table_id=f"rtb-{table:017x}"), f"pcx-{0:017x}")
-        for table in range(100)
-        for block in range(100)
+@pytest.mark.parametrize(("destinations", "moved", "fits"), [(50, False, True), (50, True, False), (35, True, True)])
+def test_how_many_routes_fit(destinations: int, *, moved: bool, fits: bool) -> None:
+    """What DynamoDB takes as one item: 10,000 routes of 200 tables, 7,000 while they are moved; with full answers."""
+    old, new = (f"pcx-{number:017x}" for number in range(2))
+    keys = [
+        key(f"100.100.{block + 100}.0/24", table_id=f"rtb-{table:017x}")
+        for table in range(200)
+        for block in range(destinations)
     ]
-    item = Item(routes=packed(records))
+    records = [RouteRecord(key, old) for key in keys] + [RouteRecord(key, new, old) for key in keys if moved]
+    answer = {"Status": "SUCCESS", "Data": {"SkippedRoutes": "x" * BODY_LIMIT}}
+    served = [Served(request_id=f"{n:036}", sent=NOW, request_type="Update", answer=answer) for n in range(HISTORY)]
+    item = Item(requests=tuple(served), living=(old, new), routes=packed(records))
 
-    assert len(item.model_dump_json(by_alias=True)) < 400_000 / 1.5
+    assert fits is (
+        len(item.model_dump_json(by_alias=True, exclude_defaults=True)) + len(" ".join(item.names)) < 400 * 1024
+    )

@@ -7,7 +7,7 @@ import pytest
 
 from handler.calls import CONFIG
 from handler.clock import Deadline
-from handler.errors import NetworkFailure, NotStabilized
+from handler.errors import InvalidRequest, NetworkFailure, NotStabilized
 from handler.item import KEPT_SECONDS, LEASE_SECONDS, LeaseLost
 from handler.model import RouteRecord, Side
 from handler.registry import LOST_WITHIN, REACHED_WITHIN, RENEWED_EVERY, Key, MemoryStore, Registry, Revision, Tenure
@@ -29,7 +29,7 @@ class Watched(MemoryStore):
         super().__init__()
         self.calls: list[tuple[str, Key, float]] = []
         self.names: list[str] = []
-        self.unreachable = self.breaks_off = self.lost_reply = False
+        self.unreachable = self.breaks_off = self.lost_reply = self.refuses = False
 
     def load(self, key: Key, deadline: Deadline) -> Revision | None:
         """Read."""
@@ -41,6 +41,8 @@ class Watched(MemoryStore):
         self.calls.append(("save", key, deadline.remaining))
         if self.unreachable:
             raise NetworkFailure("the table is not reached.", "Wait.")
+        if self.refuses:
+            raise InvalidRequest("the item is too large.", "Split it.")
         saved = super().save(key, over, revision, deadline)
         if saved:
             self.names.append(revision.name)
@@ -93,6 +95,20 @@ def test_every_call_has_its_time(store: Watched, time: VirtualTime) -> None:
     assert [("save", KEY, REACHED_WITHIN)] == calls_of(store)
     hold.finish(ANSWER, Deadline(time.clock, 900))
     assert [("save", KEY, REACHED_WITHIN)] == calls_of(store)
+
+
+def test_record_that_was_refused_is_none(store: Watched, time: VirtualTime) -> None:
+    """It is too large, say: no route of it is made, and the answer is recorded and the lease released without it."""
+    hold = begun(store, time)
+    hold.remember([ROUTE])
+    store.refuses = True
+    with pytest.raises(InvalidRequest):
+        hold.remember([RouteRecord(key("10.9.0.0/16"), PCX)])
+    store.refuses = False
+
+    assert (ROUTE,) == hold.records
+    hold.finish({**ANSWER, "Status": "FAILED"}, Deadline(time.clock, 900))
+    assert (ROUTE,) == begun(store, time, "Update", "update").records
 
 
 def test_last_writing_keeps_the_deadline(store: Watched, time: VirtualTime) -> None:
