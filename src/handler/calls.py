@@ -45,7 +45,7 @@ VISIBLE_WITHIN: Final = 60.0
 """Seconds for which EC2 may not find a connection that it has just created (terraform-provider-aws #30423)."""
 
 THROTTLED: Final = frozenset(
-    {code.lower() for code in ThrottledRetryableChecker._THROTTLED_ERROR_CODES}  # noqa: SLF001  # told nowhere else
+    {code.lower() for code in ThrottledRetryableChecker._THROTTLED_ERROR_CODES}  # type: ignore[attr-defined]  # noqa: SLF001
     | {"concurrenttagaccess", "kmsthrottled", "kmsthrottling", "throttled", "toomanyupdates"}
 )
 """What botocore takes for throttling, and what EC2, SQS, SNS and Parameter Store add."""
