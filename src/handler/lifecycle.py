@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
-from handler.clock import Deadline
+from handler.clock import Deadline, backoff
 from handler.desire import desire
 from handler.ec2 import Ec2, Reads
 from handler.errors import AccessDenied, InvalidRequest, PeeringError, several
@@ -28,8 +28,11 @@ UNDO_SECONDS: Final = 60.0
 """Of the time of an Update, what is kept for taking a failed replacement back; at most a quarter of it."""
 
 
-REMEMBERED_WITHIN: Final = 5.0
-"""Seconds that may go into what only maintenance needs."""
+REMEMBERED_WITHIN: Final = 60.0
+"""Seconds that may go into what only maintenance needs: Parameter Store takes few writings a second, of all stacks."""
+
+ROLE_SHOWS_WITHIN: Final = 25.0
+"""Seconds that a role may take until it can be assumed, after the same stack has made it."""
 
 UNKNOWN_EXTERNAL_ID: Final = (
     "Maintenance knows no external id of it. If it needs one, deploy the stack once with a change of the resource; "
@@ -242,7 +245,8 @@ class Lifecycle:
         try:
             if run.upkeep:
                 access = self.sessions.recalled(access, self.managed_by, run.deadline, run.reads)
-            return self.sessions.open(access, name, run.deadline, run.reads)
+            waits = desired.present and not (run.upkeep or remains)
+            return self._opened(access, name, run, ROLE_SHOWS_WITHIN if waits else 0)
         except AccessDenied as failure:
             if run.upkeep and access.external_id is None:
                 raise failure.told(failure.cause, UNKNOWN_EXTERNAL_ID) from failure
@@ -250,6 +254,18 @@ class Lifecycle:
                 raise
             logger.warning("the accepter's side cannot be reached", reason=failure.reason)
             return None
+
+    def _opened(self, access: Access, name: str, run: Run, seconds: float) -> Ec2:
+        """Open a side; a role that may not be assumed is tried again for some seconds."""
+        patience, pauses = run.deadline.within(seconds), backoff(1, 5)
+        while True:
+            try:
+                return self.sessions.open(access, name, run.deadline, run.reads)
+            except AccessDenied as failure:
+                pause = next(pauses)
+                if failure.ec2_code != "accessdenied" or pause >= patience.remaining:
+                    raise
+                run.deadline.clock.sleep(pause)
 
 
 def _salvaged(given: Mapping[str, Any], home: Home, owner: Owner) -> Properties:
