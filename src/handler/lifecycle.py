@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
+from handler.calls import VISIBLE_WITHIN
 from handler.clock import Deadline, backoff
 from handler.desire import desire
 from handler.ec2 import Ec2, Reads
@@ -12,7 +13,7 @@ from handler.errors import AccessDenied, InvalidRequest, PeeringError, several
 from handler.find import find
 from handler.guard import forbidden_places
 from handler.item import Superseded
-from handler.model import REPLACES, Desired, Guard, Owner, Side
+from handler.model import REPLACES, Connection, Desired, Guard, Owner, Side
 from handler.observe import Sides
 from handler.parallel import run as parallel
 from handler.parsing import parse, salvage
@@ -189,13 +190,13 @@ class Lifecycle:
         access = Access("", *previous.ends, old_properties.role_arn, old_properties.external_id)
         try:
             requester = self.sessions.open(access, _session_name(desired.owner), run.deadline)
-            between = requester.connections_between([end.vpc_id for end in previous.ends])
+            remnants = _remnants(requester, previous, desired.connection_id, run)
         except AccessDenied as failure:
             logger.warning("the old role cannot look for a failed replacement", reason=failure.reason)
+            run.progress.left_behind = run.tenure.requested
             return
-        for connection in between:
-            named = connection.status.live and connection.tags.get(REPLACES) == desired.connection_id
-            if named and previous.owns(connection.facing(previous.ends)):
+        for connection in remnants:
+            if connection.status.live:
                 logger.warning("a failed replacement is taken back", new_connection_id=connection.connection_id)
                 doomed = replace(previous, present=False, connection_id=connection.connection_id)
                 sides = self._open(old_properties, doomed, run)
@@ -266,6 +267,20 @@ class Lifecycle:
                 if failure.ec2_code != "accessdenied" or pause >= patience.remaining:
                     raise
                 run.deadline.clock.sleep(pause)
+
+
+def _remnants(requester: Ec2, failed: Desired, replaced: str, run: Run) -> list[Connection]:
+    """Return the connections, live or not, that a failed replacement has requested in place of another.
+
+    One that was requested just now may not show yet: it is looked for again.
+    """
+    patience, pauses = run.deadline.within(VISIBLE_WITHIN), backoff(0.5, 5)
+    while True:
+        between = requester.connections_between([end.vpc_id for end in failed.ends])
+        named = [c for c in between if c.tags.get(REPLACES) == replaced and failed.owns(c.facing(failed.ends))]
+        if named or not run.tenure.unseen or patience.remaining <= 0:
+            return named
+        run.deadline.pause(next(pauses), f"EC2 did not show yet what was requested in place of {replaced}")
 
 
 def _salvaged(given: Mapping[str, Any], home: Home, owner: Owner) -> Properties:

@@ -307,8 +307,7 @@ class Tenure:
     def may_live(self) -> bool:
         """Tell whether there may be a connection: one was told, or requested, or a Create was never answered."""
         begun = (served for served in self._item.requests if served.request_type == "Create")
-        known = bool(self._item.living) or self._item.requested_at is not None
-        return known or any(served.answer is None for served in begun)
+        return bool(self._item.living) or self.requested or any(served.answer is None for served in begun)
 
     def requesting(self) -> None:
         """Record that a connection is requested, before it is: for a while EC2 may not show it.
@@ -320,6 +319,11 @@ class Tenure:
         with self._lock:
             at = {"requested_at": self.clock.wall()}
             self._write(lambda item: self._held(item).model_copy(update=at), Deadline(self.clock, REACHED_WITHIN))
+
+    @property
+    def requested(self) -> bool:
+        """Tell whether a connection was requested, and no request of CloudFormation has succeeded since."""
+        return self._item.requested_at is not None
 
     @property
     def unseen(self) -> bool:
