@@ -317,7 +317,8 @@ class Ec2:
             NotStabilized: when the deadline came first.
 
         """
-        poll = _Poll(self._call, connection_id, self._deadline, self._place)
+        describe = partial(self._all, "vpc_peering_connections", "VpcPeeringConnections")
+        poll = _Poll(describe, connection_id, self._deadline, self._place)
         try:
             Waiter(waiter, WAITERS.get_waiter(waiter), poll).wait()  # type: ignore[arg-type]  # the stub wants a mapping
         except WaiterError as error:
@@ -326,10 +327,10 @@ class Ec2:
 
 
 class _Poll:
-    """What a botocore waiter calls: a describe, paced by a back-off and ended by the deadline."""
+    """What a botocore waiter calls: a describe of all pages, paced by a back-off and ended by the deadline."""
 
     def __init__(
-        self, describe: Callable[..., dict[str, Any]], connection_id: str, deadline: Deadline, place: Place
+        self, describe: Callable[..., list[dict[str, Any]]], connection_id: str, deadline: Deadline, place: Place
     ) -> None:
         self._describe = describe
         self._connection_id = connection_id
@@ -344,13 +345,9 @@ class _Poll:
         else:
             status = self.seen.status if self.seen else "not visible"
             self._deadline.pause(next(self._pauses), f"{self._connection_id} was {status} in {self._place}")
-        answer = self._describe(
-            "describe_vpc_peering_connections",
-            Filters=[{"Name": "vpc-peering-connection-id", "Values": [self._connection_id]}],
-        )
-        shown = answer["VpcPeeringConnections"]
+        shown = self._describe({"vpc-peering-connection-id": [self._connection_id]})
         self.seen = shapes.connection(shown[0]) if shown else None
-        return answer
+        return {"VpcPeeringConnections": shown}
 
 
 def _ended(connection: Connection | None) -> PeeringError:

@@ -1,13 +1,14 @@
 """What only a race can show: the calls of one side by themselves."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from handler.calls import VISIBLE_WITHIN
+from handler.calls import VISIBLE_WITHIN, call
 from handler.clock import Deadline
 from handler.ec2 import Ec2
-from handler.errors import ResourceConflict
+from handler.errors import NotStabilized, ResourceConflict
 from handler.model import End, RouteKey, Side
 from handler.sessions import Access
 from local.strict import Fault
@@ -170,3 +171,21 @@ def test_options_that_are_not_permitted(world: World, pair: tuple[Vpc, Vpc]) -> 
     created = world.stack().create(world.properties(*pair, AllowDnsResolutionFromRemoteVpc="true"))
 
     assert ("FAILED", []) == (created["Status"], world.time.slept)
+
+
+def test_empty_page_is_not_the_end(
+    world: World, ec2: Ec2, pair: tuple[Vpc, Vpc], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EC2 may answer a filter with an empty page and go on: what comes later is not gone."""
+    pcx = world.peer(*pair)
+
+    def empty_first(client: Any, operation: str, *rest: Any, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401
+        if operation != "describe_vpc_peering_connections" or parameters.pop("NextToken", None):
+            return call(client, operation, *rest, **parameters)
+        return {"VpcPeeringConnections": [], "NextToken": "more"}
+
+    monkeypatch.setattr("handler.ec2.call", empty_first)
+
+    assert "active" == getattr(ec2.wait("ConnectionActive", pcx), "status", None)
+    with pytest.raises(NotStabilized):
+        ec2.wait("ConnectionDeleted", pcx)
