@@ -13,7 +13,7 @@ from botocore.paginate import Paginator, PaginatorModel
 from botocore.waiter import Waiter, WaiterModel
 
 from handler import shapes
-from handler.calls import CONNECTION_NOT_FOUND, Place, call
+from handler.calls import CONNECTION_NOT_FOUND, VISIBLE_WITHIN, Place, call
 from handler.clock import Deadline, backoff
 from handler.errors import InvalidRequest, NotFound, NotStabilized, PeeringError, ResourceConflict
 from handler.model import (
@@ -221,8 +221,11 @@ class Ec2:
         self._transition("delete_vpc_peering_connection", connection_id, gone)
 
     def _transition(self, operation: str, connection_id: str, done: Collection[Status | None]) -> None:
-        """Make a call that EC2 refuses between two states, or while it does not find what it shows; both end soon."""
-        pauses = backoff(0.2, 5)
+        """Make a call that EC2 refuses between two states, or while it does not find what it shows; both end soon.
+
+        A call that was done though its reply was lost is refused when it is repeated, before Describe shows it done.
+        """
+        patience, pauses = self._deadline.within(VISIBLE_WITHIN), backoff(0.2, 5)
         while True:
             try:
                 self._call(operation, VpcPeeringConnectionId=connection_id)
@@ -233,20 +236,32 @@ class Ec2:
                 status = seen.status if seen else None
                 if status in done:
                     return
+                ended = status is not None and not status.live
+                vanished = status is None and failure.ec2_code == CONNECTION_NOT_FOUND
                 between = {None, Status.INITIATING_REQUEST, Status.PROVISIONING}
-                if status is None if failure.ec2_code == CONNECTION_NOT_FOUND else status not in between:
+                unchanged = status not in between and failure.ec2_code != CONNECTION_NOT_FOUND
+                if ended or vanished or (unchanged and patience.remaining <= 0):
                     raise
                 self._deadline.pause(next(pauses), f"{connection_id} was {status or 'not visible'} in {self._place}")
             else:
                 return
 
     def modify_options(self, connection_id: str, role: Side, options: Mapping[Option, bool]) -> None:
-        """Set some options of this side, which has the role to EC2; the others are left alone."""
-        self._call(
-            "modify_vpc_peering_connection_options",
-            VpcPeeringConnectionId=connection_id,
-            **{f"{role.title()}PeeringConnectionOptions": {option.value: on for option, on in options.items()}},
-        )
+        """Set some options of this side, which has the role to EC2; the others are left alone.
+
+        EC2 may say for a while that what it has shown as active is not.
+        """
+        patience, pauses = self._deadline.within(VISIBLE_WITHIN), backoff(0.2, 5)
+        asked = {f"{role.title()}PeeringConnectionOptions": {option.value: on for option, on in options.items()}}
+        while True:
+            try:
+                self._call("modify_vpc_peering_connection_options", VpcPeeringConnectionId=connection_id, **asked)
+            except InvalidRequest as failure:
+                if "not active" not in failure.cause or patience.remaining <= 0:
+                    raise
+                self._deadline.pause(next(pauses), f"{connection_id} was not active yet to options in {self._place}")
+            else:
+                return
 
     def tag(self, connection_id: str, tags: Mapping[str, str]) -> None:
         """Write tags on this side's view of a connection."""
@@ -316,7 +331,8 @@ class Ec2:
             NotStabilized: when the deadline came first.
 
         """
-        poll = _Poll(self._call, connection_id, self._deadline, self._place)
+        describe = partial(self._all, "vpc_peering_connections", "VpcPeeringConnections")
+        poll = _Poll(describe, connection_id, self._deadline, self._place)
         try:
             Waiter(waiter, WAITERS.get_waiter(waiter), poll).wait()  # type: ignore[arg-type]  # the stub wants a mapping
         except WaiterError as error:
@@ -325,10 +341,10 @@ class Ec2:
 
 
 class _Poll:
-    """What a botocore waiter calls: a describe, paced by a back-off and ended by the deadline."""
+    """What a botocore waiter calls: a describe of all pages, paced by a back-off and ended by the deadline."""
 
     def __init__(
-        self, describe: Callable[..., dict[str, Any]], connection_id: str, deadline: Deadline, place: Place
+        self, describe: Callable[..., list[dict[str, Any]]], connection_id: str, deadline: Deadline, place: Place
     ) -> None:
         self._describe = describe
         self._connection_id = connection_id
@@ -343,13 +359,9 @@ class _Poll:
         else:
             status = self.seen.status if self.seen else "not visible"
             self._deadline.pause(next(self._pauses), f"{self._connection_id} was {status} in {self._place}")
-        answer = self._describe(
-            "describe_vpc_peering_connections",
-            Filters=[{"Name": "vpc-peering-connection-id", "Values": [self._connection_id]}],
-        )
-        shown = answer["VpcPeeringConnections"]
+        shown = self._describe({"vpc-peering-connection-id": [self._connection_id]})
         self.seen = shapes.connection(shown[0]) if shown else None
-        return answer
+        return {"VpcPeeringConnections": shown}
 
 
 def _ended(connection: Connection | None) -> PeeringError:

@@ -5,14 +5,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
-from handler.clock import Deadline
+from handler.calls import VISIBLE_WITHIN
+from handler.clock import Deadline, backoff
 from handler.desire import desire
 from handler.ec2 import Ec2, Reads
 from handler.errors import AccessDenied, InvalidRequest, PeeringError, several
 from handler.find import find, recall
 from handler.guard import forbidden_places, forbidden_stack
 from handler.item import Superseded
-from handler.model import REPLACES, Desired, Guard, Owner, Side
+from handler.model import REPLACES, Connection, Desired, Guard, Owner, Side
 from handler.observe import Sides
 from handler.parallel import run as parallel
 from handler.parsing import parse, salvage
@@ -28,8 +29,11 @@ UNDO_SECONDS: Final = 60.0
 """Of the time of an Update, what is kept for taking a failed replacement back; at most a quarter of it."""
 
 
-REMEMBERED_WITHIN: Final = 5.0
-"""Seconds that may go into what only maintenance needs."""
+REMEMBERED_WITHIN: Final = 60.0
+"""Seconds that may go into what only maintenance needs: Parameter Store takes few writings a second, of all stacks."""
+
+ROLE_SHOWS_WITHIN: Final = 25.0
+"""Seconds that a role may take until it can be assumed, after the same stack has made it."""
 
 UNKNOWN_EXTERNAL_ID: Final = (
     "Maintenance knows no external id of it. If it needs one, deploy the stack once with a change of the resource; "
@@ -209,13 +213,13 @@ class Lifecycle:
         access = Access("", *previous.ends, old_properties.role_arn, old_properties.external_id)
         try:
             requester = self.sessions.open(access, _session_name(desired.owner), run.deadline)
-            between = requester.connections_between([end.vpc_id for end in previous.ends])
+            remnants = _remnants(requester, previous, desired.connection_id, run)
         except AccessDenied as failure:
             logger.warning("the old role cannot look for a failed replacement", reason=failure.reason)
+            run.progress.left_behind = run.tenure.requested
             return
-        for connection in between:
-            named = connection.status.live and connection.tags.get(REPLACES) == desired.connection_id
-            if named and previous.owns(connection.facing(previous.ends)):
+        for connection in remnants:
+            if connection.status.live:
                 logger.warning("a failed replacement is taken back", new_connection_id=connection.connection_id)
                 doomed = replace(previous, present=False, connection_id=connection.connection_id)
                 sides = self._open(old_properties, doomed, run)
@@ -271,7 +275,8 @@ class Lifecycle:
         try:
             if run.upkeep:
                 access = self.sessions.recalled(access, self.managed_by, run.deadline, run.reads)
-            return self.sessions.open(access, name, run.deadline, run.reads)
+            waits = desired.present and not (run.upkeep or remains)
+            return self._opened(access, name, run, ROLE_SHOWS_WITHIN if waits else 0)
         except AccessDenied as failure:
             unknown = run.upkeep and access.external_id is None
             told = failure.told(failure.cause, UNKNOWN_EXTERNAL_ID) if unknown else failure
@@ -284,6 +289,32 @@ class Lifecycle:
                 raise
             logger.warning("the accepter's side cannot be reached", reason=failure.reason)
             return None
+
+    def _opened(self, access: Access, name: str, run: Run, seconds: float) -> Ec2:
+        """Open a side; a role that may not be assumed is tried again for some seconds."""
+        patience, pauses = run.deadline.within(seconds), backoff(1, 5)
+        while True:
+            try:
+                return self.sessions.open(access, name, run.deadline, run.reads)
+            except AccessDenied as failure:
+                pause = next(pauses)
+                if failure.ec2_code != "accessdenied" or pause >= patience.remaining:
+                    raise
+                run.deadline.clock.sleep(pause)
+
+
+def _remnants(requester: Ec2, failed: Desired, replaced: str, run: Run) -> list[Connection]:
+    """Return the connections, live or not, that a failed replacement has requested in place of another.
+
+    One that was requested just now may not show yet: it is looked for again.
+    """
+    patience, pauses = run.deadline.within(VISIBLE_WITHIN), backoff(0.5, 5)
+    while True:
+        between = requester.connections_between([end.vpc_id for end in failed.ends])
+        named = [c for c in between if c.tags.get(REPLACES) == replaced and failed.owns(c.facing(failed.ends))]
+        if named or not run.tenure.unseen or patience.remaining <= 0:
+            return named
+        run.deadline.pause(next(pauses), f"EC2 did not show yet what was requested in place of {replaced}")
 
 
 def _salvaged(given: Mapping[str, Any], home: Home, owner: Owner) -> Properties:

@@ -73,11 +73,17 @@ class Status(StrEnum):
     REJECTED = "rejected"
     FAILED = "failed"
     EXPIRED = "expired"
+    UNKNOWN = "unknown"
+    """Any other: what EC2 may add. It counts as live, since what is taken for absent would be made again."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Status":  # noqa: ARG003  # enum's
+        return cls.UNKNOWN
 
     @property
     def live(self) -> bool:
         """Whether the connection carries packets, or still may."""
-        return self in {Status.INITIATING_REQUEST, Status.PENDING_ACCEPTANCE, Status.PROVISIONING, Status.ACTIVE}
+        return self not in {Status.DELETING, Status.DELETED, Status.REJECTED, Status.FAILED, Status.EXPIRED}
 
 
 class OnConflict(StrEnum):

@@ -323,7 +323,7 @@ class Tenure:
     def may_live(self) -> bool:
         """Tell whether there may be a connection: one was told, or requested, or a Create was never answered."""
         begun = (served for served in self._item.requests if served.request_type == "Create")
-        known = self.unknown or bool(self._item.living) or self._item.requested_at is not None
+        known = self.unknown or bool(self._item.living) or self.requested
         return known or any(served.answer is None for served in begun)
 
     def requesting(self) -> None:
@@ -338,6 +338,11 @@ class Tenure:
             self._write(
                 lambda item: self._held(item, self.records).model_copy(update=at), Deadline(self.clock, REACHED_WITHIN)
             )
+
+    @property
+    def requested(self) -> bool:
+        """Tell whether a connection was requested, and no request of CloudFormation has succeeded since."""
+        return self._item.requested_at is not None
 
     @property
     def unseen(self) -> bool:

@@ -119,14 +119,15 @@ def _route(shape: Shape) -> Route:
 
 
 def connection(shape: Shape) -> Connection:
-    """Convert a `VpcPeeringConnection`."""
-    infos = {Side.REQUESTER: shape["RequesterVpcInfo"], Side.ACCEPTER: shape["AccepterVpcInfo"]}
+    """Convert a `VpcPeeringConnection`; of a stranger's, what it does not tell is empty."""
+    infos = {Side.REQUESTER: shape.get("RequesterVpcInfo", {}), Side.ACCEPTER: shape.get("AccepterVpcInfo", {})}
+    status = shape.get("Status", {})
     return Connection(
         connection_id=shape["VpcPeeringConnectionId"],
-        status=Status(shape["Status"]["Code"]),
+        status=Status(status.get("Code")),
         requester=_end(infos[Side.REQUESTER]),
         accepter=_end(infos[Side.ACCEPTER]),
-        message=shape["Status"].get("Message", ""),
+        message=status.get("Message", ""),
         tags=tags(shape),
         options={side: _options(shape, side, info) for side, info in infos.items()},
         cidr_blocks={side: _blocks(info) for side, info in infos.items()},
@@ -140,14 +141,14 @@ def _options(shape: Shape, side: Side, info: Shape) -> frozenset[Option]:
     """
     shown = info.get("PeeringOptions", {})
     on = {option for option in Option if shown.get(option)}
-    pending = shape["Status"]["Code"] in {Status.INITIATING_REQUEST, Status.PENDING_ACCEPTANCE}
+    pending = shape.get("Status", {}).get("Code") in {Status.INITIATING_REQUEST, Status.PENDING_ACCEPTANCE}
     if pending and side is Side.REQUESTER and shape.get("MultipathResilienceStatus") == "pending":
         on.add(Option.MULTIPATH)
     return frozenset(on)
 
 
 def _end(info: Shape) -> End:
-    return End(info["VpcId"], info["OwnerId"], info["Region"])
+    return End(*(info.get(member, "") for member in ("VpcId", "OwnerId", "Region")))
 
 
 def _blocks(info: Shape) -> tuple[str, ...]:

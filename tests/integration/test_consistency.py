@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from handler.calls import VISIBLE_WITHIN
+from handler.lifecycle import ROLE_SHOWS_WITHIN
 from local.strict import Fault, Settings
 from tests.harness import World, operations
 
@@ -250,3 +251,31 @@ def test_a_connection_that_ec2_returns_is_not_identified(world: World, *, theirs
     assert not created["PhysicalResourceId"].startswith("pcx-")
     assert "SUCCESS" == stack.delete()["Status"]
     assert "pending-acceptance" == world.status(vpc, pcx)
+
+
+def test_a_role_that_was_made_just_now(world: World) -> None:
+    """The same stack has made it, and STS does not know it yet: on the way forward it is tried again."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    unknown = Fault("AssumeRole", code="AccessDenied", status=403)
+    stack = world.stack()
+    world.aws.faults.extend(replace(unknown) for _ in range(4))
+    assert "SUCCESS" == stack.create(world.properties(vpc, peer))["Status"]
+    world.aws.faults.extend(replace(unknown) for _ in range(4))
+
+    assert "SUCCESS" == stack.update(world.properties(vpc, peer, Tags=[{"Key": "team", "Value": "net"}]))["Status"]
+
+    assert 0 < world.time.now() < 2 * ROLE_SHOWS_WITHIN
+
+
+def test_a_role_that_cannot_be_assumed(world: World) -> None:
+    """It is told soon; and on the way back nothing waits for it."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    stack = world.stack()
+    role = f"arn:aws:iam::{peer.account}:role/missing"
+    assert "cannot be assumed" in stack.create(world.properties(vpc, peer, PeerRoleArn=role))["Reason"]
+    failed = world.time.now()
+
+    assert "SUCCESS" == stack.delete()["Status"]
+
+    assert ROLE_SHOWS_WITHIN - 5 <= failed <= ROLE_SHOWS_WITHIN
+    assert failed == world.time.now()

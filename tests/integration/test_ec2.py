@@ -1,17 +1,27 @@
 """What only a race can show: the calls of one side by themselves."""
 
+from dataclasses import replace
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
+from handler.calls import VISIBLE_WITHIN, call
 from handler.clock import Deadline
 from handler.ec2 import Ec2
-from handler.errors import ResourceConflict
+from handler.errors import NotStabilized, ResourceConflict
 from handler.item import Superseded
 from handler.model import End, RouteKey, Side
 from handler.sessions import Access
 from local.strict import Fault
-from tests.harness import World, internet_gateway, sessions, writes
+from local.world import Vpc
+from tests.harness import EXTERNAL_ID, World, internet_gateway, sessions, writes
+
+
+@pytest.fixture
+def pair(world: World) -> tuple[Vpc, Vpc]:
+    """Make the two VPCs."""
+    return world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
 
 
 @pytest.fixture
@@ -95,3 +105,100 @@ def test_route_that_somebody_has_pointed_elsewhere(world: World, ec2: Ec2) -> No
     ec2.delete_route(RouteKey(Side.REQUESTER, table_id, "10.8.0.0/16"), "pcx-other")
 
     assert {"10.8.0.0/16": gateway} == world.routes(vpc)[table_id]
+
+
+TRANSITIONS = pytest.mark.parametrize(
+    ("operation", "before", "after"),
+    [
+        ("AcceptVpcPeeringConnection", "pending-acceptance", "active"),
+        ("DeleteVpcPeeringConnection", "active", "deleted"),
+    ],
+)
+
+
+def refusals(operation: str, count: int) -> list[Fault]:
+    """Return as many refusals of what was done already."""
+    said = "Invalid state transition for pcx-1"
+    return [Fault(operation, code="InvalidStateTransition", message=said, status=400) for _ in range(count)]
+
+
+@TRANSITIONS
+def test_transition_that_was_done_and_does_not_show(
+    world: World, ec2: Ec2, operation: str, before: str, after: str
+) -> None:
+    """The reply was lost, the repeated call is refused, and Describe lags behind: that is no reason to fail."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    pcx = world.peer(vpc, peer, accept=before == "active")
+    world.aws.faults.extend(refusals(operation, 3))
+    end = End(peer.id, peer.account, peer.region)
+    role = world.roles[peer.account]
+    access = Access("Peer", end, End(vpc.id, vpc.account, vpc.region), role, EXTERNAL_ID)
+    accepter = sessions().open(access, "test", Deadline(world.time.clock, 300))
+
+    if before == "active":
+        ec2.delete_connection(pcx)
+    else:
+        accepter.accept_connection(pcx)
+
+    assert after == world.status(vpc, pcx)
+    assert 0 < world.time.now() < 5
+
+
+@TRANSITIONS
+def test_transition_that_is_refused_for_a_minute(
+    world: World, pair: tuple[Vpc, Vpc], operation: str, before: str, after: str
+) -> None:
+    """Then it was not done, and EC2's own words say why."""
+    vpc, _ = pair
+    stack = world.stack()
+    if before == "active":
+        stack.create(world.properties(*pair))
+    world.aws.faults.extend(refusals(operation, 60))
+
+    response = stack.delete() if before == "active" else stack.create(world.properties(*pair))
+
+    assert f"{operation} with InvalidStateTransition" in response["Reason"]
+    assert VISIBLE_WITHIN <= world.time.now() < VISIBLE_WITHIN + 10
+    assert before == world.status(vpc, response["PhysicalResourceId"]) != after
+
+
+@pytest.mark.parametrize(("count", "expected"), [(3, "SUCCESS"), (60, "FAILED")])
+def test_options_of_what_is_not_active_yet(world: World, pair: tuple[Vpc, Vpc], count: int, expected: str) -> None:
+    """Describe showed it active, and the call that sets options asks another part of EC2: a minute at most."""
+    said = "Peering pcx-1 is not active. Peering options can be added only to active peerings."
+    not_active = Fault("ModifyVpcPeeringConnectionOptions", code="OperationNotPermitted", message=said, status=400)
+    world.aws.faults.extend(replace(not_active) for _ in range(count))
+
+    created = world.stack().create(world.properties(*pair, AllowDnsResolutionFromRemoteVpc="true"))
+
+    assert expected == created["Status"], created
+    assert 0 < world.time.now() < VISIBLE_WITHIN + 10
+
+
+def test_options_that_are_not_permitted(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """Any other refusal is final."""
+    world.aws.faults.append(
+        Fault("ModifyVpcPeeringConnectionOptions", code="OperationNotPermitted", message="No.", status=400)
+    )
+
+    created = world.stack().create(world.properties(*pair, AllowDnsResolutionFromRemoteVpc="true"))
+
+    assert ("FAILED", []) == (created["Status"], world.time.slept)
+
+
+def test_empty_page_is_not_the_end(
+    world: World, ec2: Ec2, pair: tuple[Vpc, Vpc], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EC2 may answer a filter with an empty page and go on: what comes later is not gone."""
+    pcx = world.peer(*pair)
+
+    def empty_first(client: Any, operation: str, *rest: Any, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401
+        if operation != "describe_vpc_peering_connections" or parameters.pop("NextToken", None):
+            return call(client, operation, *rest, **parameters)
+        return {"VpcPeeringConnections": [], "NextToken": "more"}
+
+    monkeypatch.setattr("handler.ec2.call", empty_first)
+
+    assert "active" == getattr(ec2.wait("ConnectionActive", pcx), "status", None)
+    with pytest.raises(NotStabilized):
+        ec2.wait("ConnectionDeleted", pcx)

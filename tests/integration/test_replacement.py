@@ -1,17 +1,23 @@
 """A replacement, what CloudFormation does after it, and what it does when it fails."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from handler.ec2 import Ec2
 from local.strict import Fault
 from local.world import Vpc
-from tests.harness import TOPOLOGIES, Stack, World, operations, writes
+from tests.harness import TOPOLOGIES, Context, Stack, World, operations, writes
 
 everywhere = pytest.mark.parametrize("world", TOPOLOGIES, indirect=True, ids=str)
 AGGREGATE = "10.8.0.0/14"
 """A destination that covers the old and the new peer: its routes must move from one connection to the other."""
+
+
+class Killed(BaseException):
+    """The process is no more."""
 
 
 @dataclass
@@ -229,3 +235,44 @@ def test_a_stray_request_of_the_other_party(world: World) -> None:
 
     assert ("SUCCESS", pcx) == (updated["Status"], updated["PhysicalResourceId"])
     assert "SUCCESS" == stack.delete()["Status"]
+
+
+def test_what_does_not_show_yet_goes_with_the_rollback(peered: Peered, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process died after the request, which EC2 does not show when the rollback's Update comes."""
+    stack = peered.stack
+
+    def die(ec2: Ec2, *arguments: Any) -> None:  # noqa: ANN401  # the method's
+        original(ec2, *arguments)
+        raise Killed
+
+    original = Ec2.create_connection
+    event = stack.event("Update", peered.new, PhysicalResourceId=peered.old_id, OldResourceProperties=peered.old)
+    peered.world.aws.settings.hidden_reads_requester = 3
+    with monkeypatch.context() as patch:
+        patch.setattr(Ec2, "create_connection", die)
+        with pytest.raises(Killed):
+            stack.resource(event, Context(peered.world.time.now, peered.world.time.now() + 900))
+    stack.resource = peered.world.resource()
+
+    back = stack.send("Update", peered.old, PhysicalResourceId=peered.old_id, OldResourceProperties=peered.new)
+
+    assert ("SUCCESS", peered.old_id) == (back["Status"], back["PhysicalResourceId"])
+    peered.assert_as_before()
+
+
+@pytest.mark.parametrize(("requested", "expected"), [(True, 1.0), (False, 0.0)])
+def test_remnant_that_the_role_cannot_look_for(
+    peered: Peered, capsys: pytest.CaptureFixture[str], *, requested: bool, expected: float
+) -> None:
+    """The rollback must not fail for it; but where a connection was requested, the metric tells that it may live on."""
+    fault = Fault("ModifyVpcPeeringConnectionOptions" if requested else "DescribeVpcs", code="AuthFailure", status=403)
+    peered.world.aws.faults.append(fault)
+    changed = {**peered.new, "AllowDnsResolutionFromRemoteVpc": "true"}
+    assert "FAILED" == peered.stack.update(changed)["Status"]
+    missing = {**changed, "RoleArn": f"arn:aws:iam::{peered.vpc.account}:role/missing"}
+    capsys.readouterr()
+
+    back = peered.stack.send("Update", peered.old, PhysicalResourceId=peered.old_id, OldResourceProperties=missing)
+
+    assert ("SUCCESS", peered.old_id) == (back["Status"], back["PhysicalResourceId"])
+    assert [expected] == json.loads(capsys.readouterr().out)["AccepterLeftBehind"]

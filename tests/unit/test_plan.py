@@ -672,3 +672,11 @@ def test_record_says_more_than_the_tag() -> None:
     world = observed(new, old, tables=(table(to(PCX)),), records=(RouteRecord(key(), PCX),))
 
     assert [DeleteRoute(key()), DeleteConnection(PCX)] == changes(absent(connection_id=PCX), world)
+
+
+def test_status_that_is_not_known_is_not_taken_for_absent() -> None:
+    """Of our pair, one of ours is kept and one of others refused: a second request would be worse than to wait."""
+    ours, theirs = connection(Status.UNKNOWN), connection(Status.UNKNOWN, owner=None)
+
+    assert PCX == getattr(plan(desired(), observed(ours)).connection, "connection_id", None)
+    assert [AlreadyExists] == [type(refusal) for refusal in plan(desired(), observed(theirs)).refusals]

@@ -304,7 +304,7 @@ def test_connection_that_was_requested_just_now(table: Table, time: VirtualTime)
     assert delete.unseen
     time.sleep(1)
 
-    assert (False, True) == (delete.unseen, delete.may_live)
+    assert (False, True, True) == (delete.unseen, delete.requested, delete.may_live)
 
 
 def test_state_that_the_resource_has_had(table: Table, time: VirtualTime) -> None:
@@ -325,7 +325,8 @@ def test_request_that_succeeded_is_no_matter_any_more(table: Table, time: Virtua
     hold.requesting()
     finish(hold, time)
 
-    assert not begun(table, time, "Delete", "delete").unseen
+    delete = begun(table, time, "Delete", "delete")
+    assert (False, False) == (delete.unseen, delete.requested)
 
 
 def test_nothing_is_requested_for_a_superseded_create(table: Table, time: VirtualTime) -> None:
