@@ -85,11 +85,11 @@ class Story(Stage):
         )
 
     def repair(self) -> None:
-        """Add a table and delete a route by hand on the accepter's side, and let maintenance put both right."""
+        """Add a table and delete a route by hand on the accepter's side, and ask maintenance to put both right."""
         self.open(
             "Drift, and no deployment",
-            "By hand in 222222222222: spoke gets a route table, and loses a route. Then maintenance looks, as it does "
-            "every 15 minutes.",
+            "By hand in 222222222222: spoke gets a route table, and loses a route. Then maintenance is asked to repair "
+            "the peering, as it does by itself every 15 minutes.",
         )
         spoke, hub = self.place.spoke, self.place.hub
         ec2 = self.aws.client("ec2", spoke.account, spoke.region)

@@ -41,6 +41,9 @@ SECONDS: Final = 120.0
 TELLING_SECONDS: Final = 30.0
 """Kept to write down and to tell what was found, however long EC2 takes."""
 
+NEEDED_SECONDS: Final = 2 * SECONDS + TELLING_SECONDS
+"""What a resource of a batch may need: with less than that left, it waits for the next attempt."""
+
 APART: Final = 10
 """Resources that an event may wake without their standing in line: more would take the rate of a whole place."""
 
@@ -88,7 +91,8 @@ class Maintenance:
         """Look at the resources of some messages together; what fails unforeseen is left in the queue.
 
         The order of messages means nothing, but what is taken and not done holds back its line: so it comes again
-        within a minute. A resource of which the registry cannot tell is a finding, since the next sweep asks again.
+        within a minute, as does what slow neighbours have left no time for. A resource of which the registry cannot
+        tell is a finding, since the next sweep asks again.
 
         Raises:
             BatchProcessingError: none could be served.
@@ -101,6 +105,8 @@ class Maintenance:
         def look(record: SQSRecord) -> None:
             key, attributes = _key(record.json_body), record.json_body.get("Reason") == OF_ATTRIBUTES
             begin((), stack_id=key[0], logical_id=key[1])
+            if deadline.remaining < NEEDED_SECONDS:
+                raise _NoTimeLeft
             try:
                 found = self.keep(key, None, deadline, reads, attributes=attributes)
             except PeeringError as failure:
@@ -215,8 +221,12 @@ class Maintenance:
         return found
 
 
+class _NoTimeLeft(Exception):
+    """Others of the batch have taken the time that a resource would need."""
+
+
 class _Batch(BatchProcessor):
-    """Messages of the queue, of which those that fail unforeseen come again soon."""
+    """Messages of the queue, of which those that fail unforeseen, or have no time left, come again soon."""
 
     def __init__(self, outbox: Outbox, deadline: Deadline) -> None:
         super().__init__(EventType.SQS)
@@ -225,7 +235,10 @@ class _Batch(BatchProcessor):
 
     def failure_handler(self, record: dict[str, Any], exception: ExceptionInfo) -> FailureResponse:
         """Tell of a message that failed."""
-        logger.error("a resource could not be looked at", exc_info=exception[1])
+        if isinstance(exception[1], _NoTimeLeft):
+            logger.warning("no time is left for a resource: the next attempt looks at it")
+        else:
+            logger.error("a resource could not be looked at", exc_info=exception[1])
         self._outbox.again(record["receiptHandle"], self._deadline)
         return super().failure_handler(record, exception)
 

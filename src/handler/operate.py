@@ -20,6 +20,9 @@ from handler.registry import Key, MemoryStore, Tenure
 from handler.request import Request
 from handler.telemetry import begin
 
+PAGE: Final = 2000
+"""Resources of one answer: Lambda takes 6 MB, and each may have a kilobyte and more."""
+
 NOBODY: Final = "arn:{}:cloudformation:{}:{}:stack/plan/0"
 UNKNOWN: Final = "There is no such resource, or a request of its stack is under way or has failed."
 IDS: Final = ("VpcId", "PeerVpcId", "VpcPeeringConnectionId")
@@ -38,10 +41,18 @@ class Sweep(_Asked):
     action: Literal["Sweep"]
 
 
+class After(_Asked):
+    """The last resource of a page."""
+
+    stack_id: str
+    logical_resource_id: str
+
+
 class List(_Asked):
-    """Tell which resources there are."""
+    """Tell which resources there are, a page at a time: those `After` the last one of the page before."""
 
     action: Literal["List"]
+    after: After | None = None
 
 
 class Look(_Asked):
@@ -88,7 +99,7 @@ class Operator:
         try:
             match asked:
                 case List():
-                    return self._list(deadline)
+                    return self._list(asked.after, deadline)
                 case Look():
                     return self._look(asked, deadline)
                 case Plan():
@@ -96,8 +107,10 @@ class Operator:
         except PeeringError as failure:
             return {"Failure": str(failure), "Text": str(failure)}
 
-    def _list(self, deadline: Deadline) -> dict[str, Any]:
-        entries = [*self.maintenance.registry.store.entries(deadline)]
+    def _list(self, after: After | None, deadline: Deadline) -> dict[str, Any]:
+        known = (after.stack_id, after.logical_resource_id) if after else ("", "")
+        listed = (entry for entry in self.maintenance.registry.store.entries(deadline) if entry.key > known)
+        ordered = sorted(listed, key=lambda entry: entry.key)
         resources = [
             {
                 "StackId": entry.key[0],
@@ -106,10 +119,13 @@ class Operator:
                 "Connections": sorted(name for name in entry.names if name.startswith("pcx-")),
                 "Vpcs": sorted(name for name in entry.names if name.startswith("vpc-")),
             }
-            for entry in entries
+            for entry in ordered[:PAGE]
         ]
         lines = [f"{r['StackId']} {r['LogicalResourceId']} {' '.join(r['Connections'])}" for r in resources]
-        return {"Resources": resources, "Text": "\n".join(lines) or "There is no resource."}
+        more = None
+        if len(ordered) > PAGE:
+            more = {name: resources[-1][name] for name in ("StackId", "LogicalResourceId")}
+        return {"Resources": resources, "After": more, "Text": "\n".join(lines) or "There is no resource."}
 
     def _look(self, asked: Look, deadline: Deadline) -> dict[str, Any]:
         key = (asked.stack_id, asked.logical_resource_id)

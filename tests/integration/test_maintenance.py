@@ -655,6 +655,34 @@ def test_what_fails_comes_again_soon(
     assert stack.name in str(logger.get_current_keys()["stack_id"])
 
 
+def test_a_slow_neighbour_is_no_failure_of_the_others(
+    world: World, pair: tuple[Vpc, Vpc], stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has no time left for a look and a repair is left to the next attempt; nobody is told of it."""
+    other = world.stack("other")
+    other.create(world.properties(pair[0], world.peer_vpc("other", "10.9.0.0/16")))
+    maintenance, topic = world.maintenance(), subscribe(world)
+    maintenance.sweep(Deadline(world.time.clock, 800))
+    taken = messages(world)
+    looked: list[tuple[str, str]] = []
+
+    def slow(_: object, which: tuple[str, str], *__: object, **___: object) -> list[Finding]:
+        looked.append(which)
+        world.time.sleep(240)
+        return []
+
+    monkeypatch.setattr(Maintenance, "keep", slow)
+
+    in_time = maintenance.work({"Records": taken}, None, Deadline(world.time.clock, 240 + 270))
+    too_late = maintenance.work({"Records": taken}, None, Deadline(world.time.clock, 240 + 269))
+
+    assert {"batchItemFailures": []} == in_time
+    assert {"batchItemFailures": [{"itemIdentifier": taken[1]["messageId"]}]} == too_late
+    assert sorted([key(stack), key(other)]) == sorted(looked[:2])
+    assert looked[:1] == looked[2:]
+    assert [] == published(world, topic)
+
+
 def test_an_item_that_cannot_be_read_fails_no_other(
     world: World, pair: tuple[Vpc, Vpc], stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

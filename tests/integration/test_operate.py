@@ -1,5 +1,6 @@
 """What people ask the function: which resources there are, how one is, and what a change would do."""
 
+import json
 from collections import Counter
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from handler.clock import Deadline
-from handler.operate import Operator
+from handler.operate import PAGE, Operator
 from local.world import Vpc
 from tests.harness import EXTERNAL_ID, HUB, SERVICE_TOKEN, Stack, World, internet_gateway, writes
 
@@ -51,6 +52,31 @@ def test_list(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
     assert {**NAMED, "Connections": [stack.physical_id], "Vpcs": sorted(vpc.id for vpc in pair)} == {
         name: value for name, value in resource.items() if name != "Place"
     }
+
+
+def test_list_in_pages(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lambda's answer holds 6 MB: what a page tells to go on with is the next event, and no resource is left out."""
+    monkeypatch.setattr("handler.operate.PAGE", 2)
+    hub = world.vpc("hub", "10.0.0.0/16")
+    for number in range(4):
+        spoke = world.peer_vpc(f"spoke-{number}", f"10.{8 + number}.0.0/16")
+        world.stack(f"stack-{3 - number}").create(world.properties(hub, spoke))
+
+    first = ask(world, "List")
+    second = ask(world, "List", After=first["After"])
+
+    stacks = [[each["StackId"].split("/")[1] for each in page["Resources"]] for page in (first, second)]
+    assert [["stack-0", "stack-1"], ["stack-2", "stack-3"]] == stacks
+    assert second["After"] is None
+
+
+def test_the_longest_page_fits() -> None:
+    """With the longest names that CloudFormation takes, and a line of text of each beside."""
+    stack_id = f"arn:aws:cloudformation:ap-southeast-1:111111111111:stack/{'s' * 128}/{'0' * 36}"
+    resource = {"StackId": stack_id, "LogicalResourceId": "l" * 255, "Place": "111111111111/ap-southeast-1"}
+    resource |= {"Connections": ["pcx-0123456789abcdef0"] * 2, "Vpcs": ["vpc-0123456789abcdef0"] * 4}  # type: ignore[dict-item]
+    text = f"{stack_id} {'l' * 255} {'pcx-0123456789abcdef0 ' * 2}\n"
+    assert PAGE * (len(json.dumps(resource)) + len(json.dumps(text))) < 6 * 1024 * 1024
 
 
 def test_check_and_repair(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:

@@ -1,7 +1,12 @@
 """A sweep over many peerings, under EC2's token buckets: what it costs, and what it leaves to deployments."""
 
 from collections import Counter
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
+from threading import Condition
+from types import SimpleNamespace
+from typing import Any, Self
 
 import botocore.session
 import pytest
@@ -12,12 +17,13 @@ from handler.outbox import BATCH, LINES
 from handler.registry import Entry
 from local.strict import Call
 from local.world import Vpc, make_role, make_vpc
-from tests.harness import EXTERNAL_ID, HUB, Topology, World, operations, writes
+from tests.harness import EXTERNAL_ID, HUB, Topology, VirtualTime, World, operations, writes
 from tests.integration.test_maintenance import messages
 
 CALL_SECONDS = 0.05
 SPOKES = 12
 BATCHES = (10, 2)
+ROUNDS, DEPLOYMENTS = 2, 2
 READS = ("DescribeRouteTables", "DescribeVpcPeeringConnections", "DescribeVpcs")
 ACROSS = pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
 
@@ -97,19 +103,101 @@ def test_spokes_of_many_accounts_cost_the_hub_no_more(world: World) -> None:
     assert dict.fromkeys(READS, len(BATCHES)) == {name: of_hub[name] for name in READS}
 
 
+class Lanes:
+    """Virtual time of several who work side by side: one goes on at a time, once all wait, whoever is due first."""
+
+    def __init__(self, time: VirtualTime, lanes: int) -> None:
+        self._now, self._move = time.now, time.sleep
+        self._lanes = lanes
+        self._numbers = count()
+        self._waiting: list[tuple[float, int]] = []
+        self._turn = Condition()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait until it is this one's turn, so many seconds from now or later."""
+        with self._turn:
+            mine = (self._now() + seconds, next(self._numbers))
+            self._waiting.append(mine)
+            self._next()
+            assert self._turn.wait_for(lambda: mine not in self._waiting, timeout=60)
+
+    def run(self, work: Callable[[], None]) -> float:
+        """Work in a lane; return when that ended."""
+        try:
+            self.sleep(0)
+            work()
+            return self._now()
+        finally:
+            with self._turn:
+                self._lanes -= 1
+                self._next()
+
+    def _next(self) -> None:
+        if self._waiting and len(self._waiting) == self._lanes:
+            first = min(self._waiting)
+            self._move(max(0, first[0] - self._now()))
+            self._waiting.remove(first)
+            self._turn.notify_all()
+
+
+class InTurn:
+    """A pool that does at once what it is given."""
+
+    def __init__(self, _workers: int) -> None: ...
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+
+    def submit(self, work: Callable[..., Any], *given: Any) -> "Future[Any]":  # noqa: ANN401  # whatever it is given
+        """Do it."""
+        future: Future[Any] = Future()
+        future.set_result(work(*given))
+        return future
+
+
 @ACROSS
-def test_a_sweep_leaves_deployments_their_tokens(world: World) -> None:
-    """Neither a sweep nor a Create right after it is throttled once: EC2's buckets are as good as full."""
-    hub = spread(world, accounts=1)
-    spoke = world.peer_vpc("new", "10.200.0.0/16")
+def test_deployments_during_a_sweep_are_never_throttled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With as many workers as the queue lets read in the hub, all the time: no call is refused, and none waits.
 
-    swept_calls, _ = swept(world)
-    with world.counted() as calls:
-        created = world.stack("new").create(world.properties(hub, spoke))
+    Ten spokes stand for any other ten: each worker looks at them again and again. The calls of one worker follow each
+    other, as slowly as if three of twice the length went side by side.
+    """
+    hub = spread(world, accounts=SPOKES)
+    spokes = [world.peer_vpc(f"new-{number}", f"10.{200 + number}.0.0/16", tables=2) for number in range(DEPLOYMENTS)]
+    maintenance = world.maintenance()
+    maintenance.sweep(Deadline(world.time.clock, 800))
+    batch = {"Records": messages(world)[:BATCH]}
+    world.aws.watchers.clear()
+    world.aws.settings.latency = CALL_SECONDS
+    lanes, began = Lanes(world.time, LINES + 1), world.time.now()
+    for side_by_side in ("parallel", "observe"):
+        monkeypatch.setattr(f"handler.{side_by_side}.ThreadPoolExecutor", InTurn)
+    monkeypatch.setattr("local.strict.gateway.time", SimpleNamespace(sleep=lanes.sleep))
+    monkeypatch.setattr(world.time, "sleep", lanes.sleep)
+    worker = world.maintenance()
 
-    assert "SUCCESS" == created["Status"]
-    assert operations(calls)
-    assert [] == [call for call in [*swept_calls, *calls] if call.error]
+    def work() -> None:
+        for _ in range(ROUNDS):
+            assert {"batchItemFailures": []} == worker.work(batch, None, Deadline(world.time.clock, 800))
+
+    def deploy() -> None:
+        for number, spoke in enumerate(spokes):
+            created = world.stack(f"new-{number}").create(world.properties(hub, spoke))
+            assert "SUCCESS" == created["Status"]
+
+    with world.counted() as calls, ThreadPoolExecutor(LINES + 1) as pool:
+        *swept, deployed = pool.map(lanes.run, [work] * LINES + [deploy])
+
+    batch_calls = 3 + 4 * BATCH
+    assert [ROUNDS * batch_calls * CALL_SECONDS] * LINES == pytest.approx([ended - began for ended in swept])
+    assert began < deployed < min(swept)
+    assert DEPLOYMENTS * 2 * 2 == len(operations(calls, "CreateRoute"))
+    assert (len(calls) - LINES * ROUNDS * batch_calls) * CALL_SECONDS == pytest.approx(deployed - began)
+    assert [] == [call for call in calls if call.error]
 
 
 @ACROSS
