@@ -87,7 +87,7 @@ PROPERTIES: Final = {
     ),
     "WaitForAcceptance": Meaning(
         "With `AutoAccept: false`: wait for the other party as long as the function may (15 minutes), then go on with "
-        "options, tags and routes. If nobody accepts, the request fails."
+        "options, tags and routes. If nobody accepts, the request fails. Ignored with `AutoAccept: true`."
     ),
     "OnExistingConnection": Meaning(
         "What to do when somebody else has peered the two VPCs, in either direction. `Fail` refuses; `Adopt` takes the "
