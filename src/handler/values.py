@@ -117,7 +117,7 @@ ExternalId = Annotated[
     str,
     _matches(
         f"{EXTERNAL_ID}|(?!.*{KEPT}){REFERENCE}",
-        "an external id (2 to 1,224 of A-Z a-z 0-9 +=,.@:/-), nor a reference to one of yours",
+        "an external id (2 to 1,224 of A-Z a-z 0-9 _+=,.@:/-), nor a reference to one of yours",
         secret=True,
     ),
 ]
