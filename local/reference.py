@@ -83,8 +83,8 @@ PROPERTIES: Final = {
     "PeerExternalId": Meaning("The same for `PeerRoleArn`."),
     "AutoAccept": Meaning(
         "`false` leaves the request to the other party. The resource is then complete with `Status` "
-        "pending-acceptance, without routes and DNS options; [maintenance](operations.md#maintenance) sets them once it "
-        "is accepted, or the next Update where maintenance is off."
+        "pending-acceptance, without routes and DNS options; [maintenance](operations.md#maintenance) sets them once "
+        "it is accepted, or the next Update where maintenance is off."
     ),
     "WaitForAcceptance": Meaning(
         "With `AutoAccept: false`: wait for the other party as long as the function may (15 minutes), then go on with "
