@@ -17,6 +17,9 @@ from handler.model import Option
 ROOT: Final = Path(__file__).parents[1]
 DOCUMENT: Final = ROOT / "docs/failures.md"
 SOURCE: Final = ROOT / "src/handler"
+PASSED_ON: Final = "*cause*"
+"""The cause of a failure that is told with another remedy."""
+
 WRITTEN_OUT: Final = {"prefix": "[Peer]", **{option.name: option.value for option in Option}}
 """What stands for one of a few words."""
 
@@ -28,6 +31,18 @@ def _classes(root: type[PeeringError]) -> set[str]:
 
 
 CLASSES: Final = _classes(PeeringError)
+
+
+def _constants() -> Iterator[tuple[str, ast.expr]]:
+    """Yield the texts that modules have by a name."""
+    for path in SOURCE.glob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            match node:
+                case ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=str()) as text):
+                    yield name, text
+
+
+CONSTANTS: Final = dict(_constants())
 
 Reason = tuple[str, str]
 """A cause, and its remedy."""
@@ -52,13 +67,14 @@ def _head() -> Iterator[str]:
 def _section(kind: type[PeeringError], found: list[tuple[str, Reason]]) -> Iterator[str]:
     names = {kind.__name__, *_classes(kind)}
     yield from ("", f"## {kind.code}", "", str(kind.__doc__), "", "| cause | remedy |", "| --- | --- |")
-    yield from (f"| {cause} | {remedy} |" for cause, remedy in sorted({r for name, r in found if name in names}))
+    for cause, remedy in sorted({reason for name, reason in found if name in names}):
+        yield f"| {'(a call that is refused, told as below)' if cause == PASSED_ON else cause} | {remedy} |"
 
 
 def _found() -> Iterator[tuple[str, Reason]]:
     """Yield the class and the texts of each failure that the code makes."""
     for function, name, cause, remedy in calls():
-        texts: dict[str, list[ast.expr]] = {}
+        texts = {name: [text] for name, text in CONSTANTS.items()}
         for variable, value in _assigned(function):
             texts.setdefault(variable, []).append(value)
         yield from ((name, reason) for reason in product(_told(cause, texts), _told(remedy, texts)))
@@ -97,7 +113,9 @@ def _told(node: ast.expr, texts: dict[str, list[ast.expr]]) -> list[str]:
         case ast.Constant(value=str(text)):
             return [text]
         case ast.JoinedStr(values=parts):
-            return ["".join(each) for each in product(*(_told(part, texts) for part in parts))]
+            return ["".join(each).replace("**", "* *") for each in product(*(_told(part, texts) for part in parts))]
+        case ast.IfExp(body=ast.JoinedStr() as one, orelse=other):
+            return _told(one, texts) + _told(other, texts)
         case ast.FormattedValue(value=value):
             return _told(value, texts)
         case ast.Name(id=name) if name in texts and all(isinstance(t, TEXT) for t in texts[name]):
@@ -117,6 +135,8 @@ def _name(node: ast.expr) -> str:
             return _name(value)
         case ast.IfExp(body=ast.Constant(value=str(one)), orelse=ast.Constant(value=str(other))):
             return f"{one} or {other}"
+        case ast.Subscript(slice=ast.Constant(value=str(name))):
+            return name.lower()
     return ast.unparse(node)
 
 

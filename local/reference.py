@@ -78,16 +78,17 @@ PROPERTIES: Final = {
     ),
     "ExternalId": Meaning(
         "Sent when `RoleArn` is assumed; written to no log. A [reference](../SECURITY.md#external-ids) to a "
-        "SecureString or a secret is resolved by the function."
+        "SecureString or a secret is resolved by the function. `accepter/role.yaml` asks for 8 characters at least."
     ),
     "PeerExternalId": Meaning("The same for `PeerRoleArn`."),
     "AutoAccept": Meaning(
         "`false` leaves the request to the other party. The resource is then complete with `Status` "
-        "pending-acceptance, without routes and DNS options; the first Update after the acceptance sets them."
+        "pending-acceptance, without routes and DNS options; [maintenance](operations.md#maintenance) sets them once "
+        "it is accepted, or the next Update where maintenance is off."
     ),
     "WaitForAcceptance": Meaning(
         "With `AutoAccept: false`: wait for the other party as long as the function may (15 minutes), then go on with "
-        "options, tags and routes. If nobody accepts, the request fails."
+        "options, tags and routes. If nobody accepts, the request fails. Ignored with `AutoAccept: true`."
     ),
     "OnExistingConnection": Meaning(
         "What to do when somebody else has peered the two VPCs, in either direction. `Fail` refuses; `Adopt` takes the "
@@ -136,13 +137,15 @@ ROUTES: Final = {
     "SubnetIds": Meaning("The tables that these subnets of this side's VPC use; without an association, the main one."),
     "RouteTableTags": Meaning("The tables of the VPC that have all these tags, but for those of gateways."),
     "SubnetTags": Meaning("The tables that the subnets with all these tags use."),
-    "AllRouteTables": Meaning("Every table of the VPC at the time of the deployment, but for those of gateways."),
+    "AllRouteTables": Meaning(
+        "Every table of the VPC, but for those of gateways. Maintenance follows tables that are made later."
+    ),
     "MainRouteTable": Meaning("The main table of the VPC."),
     "ExcludeRouteTableIds": Meaning("Never these tables."),
     "DestinationCidrBlocks": Meaning(
         "Destinations, IPv4 or IPv6. Host bits are cleared, as EC2 does; otherwise they are left as given.",
-        "if no destination is given: every block of the other VPC, secondary ones too, as it is at the time of the "
-        "deployment; IPv6 blocks where this VPC has IPv6",
+        "if no destination is given: every block of the other VPC, secondary ones too, IPv6 blocks where this VPC "
+        "has IPv6; maintenance follows blocks that are added later",
     ),
     "DestinationSubnetIds": Meaning(
         "The blocks of these subnets of the other VPC, IPv6 ones where this VPC has IPv6. That side must be readable."

@@ -27,7 +27,7 @@ sam, the stacks' events, Lambda's runtime client, botocore and HTTP are real; EC
 takes 30 ms a call, and shows late what it was told, as the real one does."""
 
 NEXT = """\
-Next: [bold]README.md, "Deploy it"[/] - the same three things in an account of yours:
+Next: [bold]README.md, "Deploy it to a real account"[/] - the same three things in an account of yours:
   1. sam build && sam deploy --guided
   2. accepter/role.yaml in the other account
   3. examples/cross-account.yaml, the stack to copy"""

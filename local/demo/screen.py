@@ -49,11 +49,12 @@ class Screen:
         grid.add_row(name, escape(value))
         self.console.print(grid)
 
-    def status(self, text: str, reason: str) -> None:
-        """Print the stack's status, and why the resource failed if it did."""
+    def status(self, text: str, reason: str, found: str) -> None:
+        """Print the stack's status, why the resource failed if it did, and what maintenance has found if it looked."""
         self.fact("stack", text)
-        if reason:
-            self.fact("reason", reason)
+        for name, told in (("reason", reason), ("found", found)):
+            if told:
+                self.fact(name, told)
 
     def working(self, text: str) -> AbstractContextManager[object]:
         """Show that work goes on, and for how long, where somebody watches."""

@@ -114,15 +114,14 @@ class Stage:
             status, told = operation()
         seconds, calls = time.monotonic() - began, tuple(self.aws.strict.calls[first:])
         known, reason = self._tidings() if stacks.exists(self.cloudformation, NETWORK) else (before.connection_id, "")
-        reason = told or reason
         self.scene = observe(self.aws, self.place, known)
-        self.screen.status(f"{NETWORK}: {status}", reason)
+        self.screen.status(f"{NETWORK}: {status}", "" if told else reason, told)
         self.screen.cost(seconds, calls)
         self.screen.connection(before, self.scene)
         self.screen.routes(before, self.scene, self.place)
         if status != expected:
             raise DoesNotHoldError(f"Step {self.number} ({self.title}) does not hold: the stack is not {expected}.")
-        return Step(before, self.scene, reason, calls)
+        return Step(before, self.scene, told or reason, calls)
 
     def _tidings(self) -> tuple[str, str]:
         """Return the connection's id as the stack tells it, and why the resource failed if it did."""

@@ -96,6 +96,7 @@ class Story(Stage):
         added = ec2.create_route_table(VpcId=spoke.id)["RouteTable"]["RouteTableId"]
         lost = (spoke.route_table_ids[0], hub.cidr_blocks[0])
         ec2.delete_route(RouteTableId=lost[0], DestinationCidrBlock=lost[1])
+        self.screen.fact("by hand", f"created {added}; deleted {lost[1]} from {lost[0]}")
         before = self.scene.peered
         step = self.maintain("repaired", "asking the function")
         missing = {lost, *_grid([added], hub.cidr_blocks)}

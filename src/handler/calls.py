@@ -184,7 +184,8 @@ def _explain_denial(code: str, message: str, permission: str, place: Place) -> P
     if permission.endswith(":AssumeRole") and (refused or code == "AccessDenied"):
         return RoleUnreachable(
             f"{place.prefix}RoleArn {place.role_arn} cannot be assumed by {who}{because}.",
-            f"Check that it exists and trusts the function's role, {place.prefix}ExternalId and OrganizationId.",
+            "Check that it exists and trusts the function's role; "
+            f"{place.prefix}ExternalId and OrganizationId must match.",
         )
     if refused:
         holder, permission = place.role_arn or who, action[1] if action else permission

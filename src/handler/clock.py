@@ -63,7 +63,7 @@ class Deadline:
 def _out_of_time(doing: str) -> NotStabilized:
     return NotStabilized(
         f"the time was over: {doing}.",
-        "Deploy again; if it recurs, raise the function's time-out.",
+        "Deploy again; if it recurs, give fewer tables, larger destinations or a longer ServiceTimeout.",
     )
 
 

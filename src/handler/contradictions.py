@@ -60,7 +60,7 @@ def _check_vpcs(properties: Properties, raw: Mapping[str, Any], _home: Home) -> 
             also = ("VpcPeeringConnectionId", f"{prefix}VpcTags")
             yield Problem(f"{prefix}VpcId", f"is missing; give it or {prefix}VpcTags", also=also)
         elif len(given) > 1:
-            yield Problem(f"{prefix}VpcTags", f"find what {prefix}VpcId gives; keep one", also=(f"{prefix}VpcId",))
+            yield Problem(f"{prefix}VpcTags", f"and {prefix}VpcId are both given; keep one", also=(f"{prefix}VpcId",))
     if properties.vpc_id and properties.vpc_id == properties.peer_vpc_id:
         yield Problem("PeerVpcId", f"is VpcId again ({properties.vpc_id}); give two VPCs")
 

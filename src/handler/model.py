@@ -101,6 +101,11 @@ class Mode(StrEnum):
     REPORT = "Report"
     OFF = "Off"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "Mode | None":
+        """Take what YAML 1.1 makes of an Off without quotes, as CloudFormation sends it."""
+        return cls.OFF if value == "false" else None
+
 
 @dataclass(frozen=True)
 class Owner:

@@ -111,9 +111,10 @@ def _owner(connection: Connection) -> str:
 
 def _exists_already(connection: Connection) -> PeeringError:
     true = connection.turned if connection.reversed else connection
-    remedy = "Set OnExistingConnection: Adopt to take it over, or delete it: two VPCs have one peering at a time."
+    needs = "OnExistingConnection: Adopt (the function's stack needs AllowAdoption=true)"
+    remedy = f"Set {needs} to take it over, or delete it: two VPCs have one peering at a time."
     if "vpc-peering:stack-id" in connection.tags:
-        remedy = "Delete it there; or have that stack retain it and let go, and set OnExistingConnection: Adopt here."
+        remedy = f"Delete it there; or have that stack retain it and let go, and set {needs} here."
     failure = AlreadyExists(
         f"{connection.connection_id} ({connection.status}) already joins {true.requester.vpc_id} to "
         f"{true.accepter.vpc_id} ({_owner(connection)}).",

@@ -16,6 +16,9 @@ from handler.properties import Home, Model, Properties, Routes, Tag
 CLOUDFORMATION_KEYS: Final = frozenset({"ServiceToken", "ServiceTimeout"})
 """Keys among the properties that are CloudFormation's, not ours."""
 
+UNKNOWN: Final = "extra_forbidden"
+"""Pydantic's type of the error of an unknown key."""
+
 
 def parse(raw: Mapping[str, Any], home: Home) -> Properties:
     """Parse the properties of a Create or an Update.
@@ -54,31 +57,38 @@ def _validate(raw: Mapping[str, Any]) -> tuple[Properties, list[Problem]]:
         except ValidationError as invalid:
             # What one round leaves out, an unknown key of a tag say, may have hidden another error.
             errors = invalid.errors(include_url=False)
-            problems += map(_problem, errors)
+            problems += (_problem(error) for error in errors if not _follows(error, errors))
             kept = _without(kept, errors)
+
+
+def _follows(error: ErrorDetails, errors: list[ErrorDetails]) -> bool:
+    """Tell whether a key is missing only since it is there in other letters."""
+    there = {(*other["loc"][:-1], str(other["loc"][-1]).lower()) for other in errors if other["type"] == UNKNOWN}
+    return error["type"] == "missing" and (*error["loc"][:-1], str(error["loc"][-1]).lower()) in there
 
 
 def _without(raw: Mapping[str, Any], errors: list[ErrorDetails]) -> dict[str, Any]:
     """Leave out each unknown key, and each property with a wrong value whole: half a rule would be another rule."""
     kept: dict[Any, Any] = deepcopy(dict(raw))
-    for *parents, key in (error["loc"] for error in errors if error["type"] == "extra_forbidden"):
+    for *parents, key in (error["loc"] for error in errors if error["type"] == UNKNOWN):
         holder: Any = kept
         for part in parents:
             holder = holder[part]
         holder.pop(key)
-    for name in {error["loc"][0] for error in errors if error["type"] != "extra_forbidden"}:
+    for name in {error["loc"][0] for error in errors if error["type"] != UNKNOWN}:
         kept.pop(name)
     return kept
 
 
 def _problem(error: ErrorDetails) -> Problem:
     name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).removeprefix(".")
-    if error["type"] == "extra_forbidden":
+    if error["type"] == UNKNOWN:
         return _unknown(name, error["loc"])
+    tags = "Tags" in name.split(".")[-1]
     known = {
         "string_type": "must be a string",
-        "list_type": "must be a list",
-        "model_type": "must be an object",
+        "list_type": f"must be a list; write {'[{Key: ..., Value: ...}]' if tags else '[...]'}",
+        "model_type": f"must be an object; write {'{Key: ..., Value: ...}' if tags else '{AllRouteTables: true}'}",
         "missing": "is missing",
     }
     return Problem(name, known.get(error["type"], error["msg"]))
@@ -86,6 +96,9 @@ def _problem(error: ErrorDetails) -> Problem:
 
 def _unknown(name: str, loc: tuple[int | str, ...]) -> Problem:
     *parents, key = map(str, loc)
+    if loc == ("AssumeRoleRegion",):
+        text = "is of the native type alone; leave it out: a role is assumed wherever it is needed"
+        return Problem(name, text)
     model: type[Model] = Properties
     if parents:
         model = Routes if parents[-1].endswith("Routes") else Tag

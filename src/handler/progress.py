@@ -1,9 +1,10 @@
 """What has become of a request: what is told while it is served, and then answered."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from handler.changes import Change
-from handler.model import Desired, Side
+from handler.model import Desired, Side, is_prefix_list, overlaps
 from handler.plan import Plan
 from handler.reconcile import Outcome
 from handler.routes import recorded_routes
@@ -49,6 +50,12 @@ class Progress:
         self.attributes = attributes(outcome)
         for route in outcome.plan.skipped:
             logger.warning("a route was left to another target (OnConflict: Skip)", route=str(route))
+        for side, destination in _outside(outcome):
+            logger.warning(
+                "a destination lies outside of the other VPC, and EC2 drops what is sent there",
+                property=f"{side.prefix}Routes",
+                destination=destination,
+            )
 
     def left(self, desired: Desired, outcome: Outcome, *, unreached: bool) -> None:
         """Name what had to be left: on a connection that lost its owner tags, and on the accepter's side."""
@@ -70,6 +77,16 @@ class Progress:
                 routes=routes,
                 reason=outcome.refused.reason if outcome.refused else "the side could not be reached",
             )
+
+
+def _outside(outcome: Outcome) -> Iterator[tuple[Side, str]]:
+    """Yield the destinations of routes that no block of the other VPC shares an address with."""
+    shown = outcome.connection.cidr_blocks if outcome.connection else {}
+    for side, destination in sorted({(key.side, key.destination) for key in outcome.plan.routes}):
+        vpc = outcome.observed.view(side.other).vpc
+        blocks = vpc.cidr_blocks if vpc else shown.get(side.other, ())
+        if blocks and not is_prefix_list(destination) and not any(overlaps(destination, block) for block in blocks):
+            yield side, destination
 
 
 def attributes(outcome: Outcome) -> dict[str, str]:

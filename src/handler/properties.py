@@ -7,13 +7,14 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic.alias_generators import to_pascal
 
-from handler.model import Mode, OnConflict, Option, Query, RouteRule, Side
+from handler.model import OnConflict, Option, Query, RouteRule, Side
 from handler.values import (
     AccountId,
     Boolean,
     CidrBlock,
     ConnectionId,
     ExternalId,
+    MaintenanceMode,
     OnExistingConnection,
     PrefixListId,
     Region,
@@ -161,7 +162,7 @@ class Properties(Model):
     wait_for_acceptance: Boolean = False
     on_existing_connection: Annotated[OnExistingConnection, one_of(*OnExistingConnection)] = OnExistingConnection.FAIL
     preflight: Switch = True
-    maintenance_mode: Annotated[Mode, one_of(*Mode)] | None = None
+    maintenance_mode: MaintenanceMode | None = None
     allow_dns_resolution_from_remote_vpc: Boolean | None = None
     peer_allow_dns_resolution_from_remote_vpc: Boolean | None = None
     allow_multipath_resilience: Boolean | None = None

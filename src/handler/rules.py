@@ -100,7 +100,7 @@ def _bad_tables(desired: Desired, observed: Observed, side: Side) -> Iterator[Pe
     known = {table.table_id: table for table in view.tables}
     for table_id in rule.route_table_ids:
         if table_id not in known:
-            yield _nowhere(desired, side, f"{name}.RouteTableIds: {table_id} is no table")
+            yield _nowhere(desired, side, f"{name}.RouteTableIds: {table_id} is no table", "a route table")
         elif known[table_id].gateway:
             refusal = InvalidRequest(
                 f"{name}.RouteTableIds: {table_id} is the table of a gateway.",
@@ -111,7 +111,7 @@ def _bad_tables(desired: Desired, observed: Observed, side: Side) -> Iterator[Pe
     if rule.route_table_tags and not any(
         matches(rule.route_table_tags, table.tags) for table in view.tables if not table.gateway
     ):
-        yield _nowhere(desired, side, f"{name}.RouteTableTags match no table")
+        yield _nowhere(desired, side, f"{name}.RouteTableTags match no table", "a tag of a route table")
 
 
 def _bad_subnets(desired: Desired, observed: Observed, side: Side) -> Iterator[PeeringError]:
@@ -123,14 +123,14 @@ def _bad_subnets(desired: Desired, observed: Observed, side: Side) -> Iterator[P
         known = {subnet.subnet_id for subnet in observed.view(of).subnets}
         for subnet_id in ids:
             if subnet_id not in known:
-                yield _nowhere(desired, of, f"{name}.{key}: {subnet_id} is no subnet")
+                yield _nowhere(desired, of, f"{name}.{key}: {subnet_id} is no subnet", "a subnet")
     if rule.subnet_tags and not any(matches(rule.subnet_tags, s.tags) for s in observed.view(side).subnets):
-        yield _nowhere(desired, side, f"{name}.SubnetTags match no subnet")
+        yield _nowhere(desired, side, f"{name}.SubnetTags match no subnet", "a tag of a subnet")
 
 
-def _nowhere(desired: Desired, side: Side, what: str) -> PeeringError:
+def _nowhere(desired: Desired, side: Side, what: str, right: str) -> PeeringError:
     end = desired.side(side).end
-    failure = NotFound(f"{what} of {end.vpc_id} ({end.region}, {end.account}).", f"Give what {end.vpc_id} has.")
+    failure = NotFound(f"{what} of {end.vpc_id} ({end.region}, {end.account}).", f"Give {right} of {end.vpc_id}.")
     failure.side = side
     return failure
 

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
-from handler.model import RESERVED_BLOCKS, canonical, inside
+from handler.model import RESERVED_BLOCKS, Mode, canonical, inside
 
 EXTERNAL_ID: Final = r"[\w+=,.@:/-]{2,1224}"
 REFERENCE: Final = r"\{\{resolve:(ssm-secure|secretsmanager):([\w+=,.@:/-]+)\}\}"
@@ -36,6 +36,8 @@ def wrong(text: str) -> PydanticCustomError:
 
 def _matches(pattern: str, right: str, *, secret: bool = False) -> AfterValidator:
     def check(value: str) -> str:
+        if not value:
+            raise wrong("is empty; leave it out, with !Ref AWS::NoValue where it depends on a condition")
         if not re.fullmatch(pattern, value, re.ASCII):
             raise wrong(f"{'value' if secret else shown(value)} is not {right}")
         return value
@@ -73,6 +75,13 @@ def _switch(value: object) -> bool:
     raise wrong(f"{shown(value)} is unknown; use On or Off")
 
 
+def _mode(value: object) -> Mode:
+    try:
+        return Mode("false" if value is False else str(value))
+    except ValueError:
+        raise wrong(f"{shown(value)} is unknown; use {' or '.join(Mode)}") from None
+
+
 def _cidr_block(value: str) -> str:
     try:
         # Python also takes an address alone, a netmask, and an IPv6 zone; EC2 does not.
@@ -94,6 +103,7 @@ class OnExistingConnection(StrEnum):
 
 
 Switch = Annotated[bool, BeforeValidator(_switch)]
+MaintenanceMode = Annotated[Mode, BeforeValidator(_mode)]
 Boolean = Annotated[bool, BeforeValidator(_boolean)]
 VpcId = Annotated[str, _matches(r"vpc-([0-9a-f]{8}|[0-9a-f]{17})", "a VPC id like vpc-0a1b2c3d4e5f60718")]
 TableId = Annotated[str, _matches(r"rtb-([0-9a-f]{8}|[0-9a-f]{17})", "a route table id like rtb-0a1b2c3d4e5f60718")]
@@ -107,7 +117,7 @@ ExternalId = Annotated[
     str,
     _matches(
         f"{EXTERNAL_ID}|(?!.*{KEPT}){REFERENCE}",
-        "an external id (2 to 1,224 of A-Z a-z 0-9 +=,.@:/-), nor a reference to one of yours",
+        "an external id (2 to 1,224 of A-Z a-z 0-9 _+=,.@:/-), nor a reference to one of yours",
         secret=True,
     ),
 ]

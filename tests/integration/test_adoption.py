@@ -143,6 +143,7 @@ def test_fail_names_what_is_there(world: World, pair: tuple[Vpc, Vpc], *, backwa
 
     way = f"{pcx} (active) already joins {first.id} to {second.id} (no owner tags)."
     assert refused["Reason"].startswith(f"AlreadyExists: {way} Set OnExistingConnection: Adopt")
+    assert "AllowAdoption=true" in refused["Reason"]
     assert [] == writes(calls)
 
 

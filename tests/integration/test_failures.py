@@ -40,7 +40,7 @@ REFUSALS: dict[str, tuple[Callable[[World, Vpc, Vpc], Properties], tuple[str, ..
     ),
     "the external id is wrong": (
         lambda world, vpc, peer: world.properties(vpc, peer, PeerExternalId="not-the-one"),
-        ("AccessDenied: PeerRoleArn ", "PeerExternalId and OrganizationId."),
+        ("AccessDenied: PeerRoleArn ", "PeerExternalId and OrganizationId must match."),
     ),
     "the accepter's VPC is not there": (
         lambda world, vpc, peer: world.properties(vpc, peer, PeerVpcId="vpc-0123456789abcdef0"),
@@ -56,7 +56,7 @@ REFUSALS: dict[str, tuple[Callable[[World, Vpc, Vpc], Properties], tuple[str, ..
     ),
     "a table of another VPC": (
         lambda world, vpc, peer: world.properties(vpc, peer, Routes={"RouteTableIds": [peer.route_table_ids[0]]}),
-        ("NotFound: Routes.RouteTableIds: rtb-", " is no table of vpc-"),
+        ("NotFound: Routes.RouteTableIds: rtb-", " is no table of vpc-", " Give a route table of vpc-"),
     ),
     "a destination inside the own VPC": (
         lambda world, vpc, peer: world.properties(

@@ -137,6 +137,18 @@ def test_lines_of_a_delete(world: World, pair: tuple[Vpc, Vpc], telemetry: Telem
     assert (external_id != EXTERNAL_ID) == bool(left)
 
 
+def test_a_destination_outside_of_the_other_vpc(world: World, pair: tuple[Vpc, Vpc], telemetry: Telemetry) -> None:
+    """EC2 takes such a route and drops what goes there: a mistyped block is a stack that succeeds and does not work."""
+    blocks = ["10.9.0.0/16", "10.8.0.0/24"]
+    rule = {"MainRouteTable": "true", "DestinationCidrBlocks": blocks}
+
+    response = world.stack().create(world.properties(*pair, Routes=rule))
+
+    told = [line for line in telemetry.lines() if line["level"] == "WARNING"]
+    assert "SUCCESS" == response["Status"]
+    assert [("Routes", "10.9.0.0/16")] == [(line["property"], line["destination"]) for line in told]
+
+
 def test_all_that_is_wrong_with_the_properties(world: World, telemetry: Telemetry) -> None:
     """A reason that has no room for all says that the log has the rest, and so it must."""
     names = [f"UnknownProperty{number}" for number in range(60)]

@@ -121,8 +121,8 @@ def test_codes(code: str, status: int, expected: type[PeeringError], spelling: C
             (
                 f"AccessDenied: PeerRoleArn {ROLE} cannot be assumed by "
                 "arn:aws:sts::111111111111:assumed-role/function/name. "
-                "Check that it exists and trusts the function's role, "
-                "PeerExternalId and OrganizationId."
+                "Check that it exists and trusts the function's role; "
+                "PeerExternalId and OrganizationId must match."
             ),
         ),
         (

@@ -70,7 +70,7 @@ def test_check_passes_until_the_end() -> None:
 
     assert (
         "NotStabilized: the time was over: pcx-1 was provisioning. "
-        "Deploy again; if it recurs, raise the function's time-out."
+        "Deploy again; if it recurs, give fewer tables, larger destinations or a longer ServiceTimeout."
     ) == raised.value.reason
 
 

@@ -117,6 +117,13 @@ def test_every_failure_says_what_it_means() -> None:
     assert [] == [failure.code for failure in PeeringError.__subclasses__() if not failure.__doc__]
 
 
+def test_what_a_request_fills_in_is_told_by_a_word() -> None:
+    """Code of ours in the place of a word tells a reader nothing, and italics that touch are not drawn."""
+    text = failures.document()
+    assert "**" not in text
+    assert [] == [word for word in re.findall(r"\*([^*|]+)\*", text) if not re.fullmatch(r"[\w ]+", word)]
+
+
 def test_no_failure_is_left_out() -> None:
     """A reason that the page does not know leaves whoever searches for it alone."""
     made = re.compile(rf"(?<!class )\b({'|'.join(failures.CLASSES)})\((?!PeeringError\))")

@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_pascal
 
 from handler.desire import desire
 from handler.errors import FINDINGS_LIMIT, REASON_LIMIT, InvalidRequest
-from handler.model import Desired, DesiredSide, End, OnConflict, Option, Owner, RouteRule, Side
+from handler.model import Desired, DesiredSide, End, Mode, OnConflict, Option, Owner, RouteRule, Side
 from handler.parsing import parse, salvage
 from handler.properties import MAX_TAGS, Home, Properties
 
@@ -217,12 +217,13 @@ def test_every_problem_is_told_at_once() -> None:
         ("AllowDnsResolutionFromRemoteVpc", "True", "'True' is no boolean; use true or false"),
         ("PeerAllowDnsResolutionFromRemoteVpc", "1", "'1' is no boolean; use true or false"),
         ("OnExistingConnection", "Ignore", "'Ignore' is unknown; use Fail"),
-        ("Tags", {"Team": "net"}, "must be a list"),
-        ("Tags", ["Team"], "[0] must be an object"),
+        ("Tags", {"Team": "net"}, "must be a list; write [{Key: ..., Value: ...}]"),
+        ("Tags", ["Team"], "[0] must be an object; write {Key: ..., Value: ...}"),
         ("Tags", [{"Value": "net"}], "[0].Key is missing"),
         ("Tags", [{"Key": "Team", "Value": ["net"]}], "[0].Value must be a string"),
-        ("Routes", "all", "must be an object"),
-        ("Routes", {"RouteTableIds": TABLE}, ".RouteTableIds must be a list"),
+        ("Routes", "all", "must be an object; write {AllRouteTables: true}"),
+        ("Routes", {"RouteTableIds": TABLE}, ".RouteTableIds must be a list; write [...]"),
+        ("PeerRoleArn", "", "is empty; leave it out, with !Ref AWS::NoValue where it depends on a condition"),
         ("Routes", {"RouteTableIds": [TABLE, "rtb-1"]}, ".RouteTableIds[1] 'rtb-1' is not a route table id like"),
         ("Routes", {"AllRouteTables": "on"}, ".AllRouteTables 'on' is no boolean; use true or false"),
         ("Routes", {"OnConflict": "skip"}, ".OnConflict 'skip' is unknown; use Fail or Skip or Replace"),
@@ -244,6 +245,7 @@ def test_wrong_value(name: str, value: object, told: str) -> None:
         ("AcceptorVpcId", "is unknown; did you mean "),
         ("Route", "is unknown; did you mean Routes?"),
         ("Zzz", "is unknown; known are VpcId, PeerVpcId, VpcTags,"),
+        ("AssumeRoleRegion", "is of the native type alone; leave it out: a role is assumed wherever it is needed"),
     ],
 )
 def test_unknown_key(key: str, told: str) -> None:
@@ -603,10 +605,31 @@ def test_a_key_is_looked_for_once() -> None:
     assert "give key 'Name' twice, and all must match; keep one" == about("VpcTags", VpcTags=[*SOUGHT, {"Key": "Name"}])
 
 
+def test_what_follows_from_another_problem_is_not_told() -> None:
+    """A key in lower case is one mistake: that the right one is missing follows from it."""
+    told = problems(Tags=[{"key": "Team", "value": "net"}])
+
+    assert "Tags[0].key is unknown; did you mean Key?; Tags[0].value is unknown; did you mean Value?" == told
+
+
+@pytest.mark.parametrize(("given_mode", "mode"), [("Off", Mode.OFF), ("false", Mode.OFF), ("Report", Mode.REPORT)])
+def test_maintenance_mode_needs_no_quotes(given_mode: str, mode: Mode) -> None:
+    """YAML 1.1 takes an unquoted Off for false; maintenance itself reads what CloudFormation sent."""
+    assert mode == Mode(given_mode) == parse(given(MaintenanceMode=given_mode), HOME).maintenance_mode
+
+
+@pytest.mark.parametrize("given_mode", ["true", "off", "Never"])
+def test_maintenance_mode_is_one_of_three(given_mode: str) -> None:
+    """What is none of them is refused before anything is done."""
+    told = about("MaintenanceMode", MaintenanceMode=given_mode)
+
+    assert f"'{given_mode}' is unknown; use Repair or Report or Off" == told
+
+
 @pytest.mark.parametrize("prefix", ["", "Peer"])
 def test_a_vpc_is_given_once(prefix: str) -> None:
     """Of an id and a query one would have to win silently."""
-    assert f"find what {prefix}VpcId gives; keep one" == about(f"{prefix}VpcTags", **{f"{prefix}VpcTags": SOUGHT})
+    assert f"and {prefix}VpcId are both given; keep one" == about(f"{prefix}VpcTags", **{f"{prefix}VpcTags": SOUGHT})
 
 
 def test_a_query_takes_the_place_of_the_id() -> None:
