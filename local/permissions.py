@@ -47,6 +47,8 @@ WHY: Final = {
     "TakeMessages": "Lambda takes them for the function, which has one that failed come again soon.",
     "TellFindings": "What maintenance has found, if there is a topic.",
     "StartSweep": "EventBridge Scheduler invokes the function, and nothing else.",
+    "TellFailedSweeps": "EventBridge Scheduler puts what it could not start into the queue of failed events.",
+    "EncryptFailedSweeps": "The same, where the queue is encrypted with a key of one's own.",
     "Forward": "Changes of EC2 go to the function's event bus, and nowhere else.",
     "Log": "The function's own log group.",
     "Trace": "Lambda's active tracing. X-Ray knows no resources.",
@@ -61,7 +63,7 @@ WHY: Final = {
 BY_AWS: Final = (
     *("Log", "Trace", "SendFailedEvents", "EncryptFailedEvents", "DecryptRegistryAndEnvironment"),
     *("SeeNetworkInterfaces", "ManageNetworkInterfaces", "LeaveNetworkInterfacesToLambda"),
-    *("TakeMessages", "StartSweep", "Forward"),
+    *("TakeMessages", "StartSweep", "TellFailedSweeps", "EncryptFailedSweeps", "Forward"),
 )
 """Statements that AWS itself needs, around the function's own code: no call of that shows their use."""
 

@@ -12,6 +12,7 @@ from moto.events.models import EventPattern
 from handler.calls import MARK
 from handler.operate import ASKED, Sweep
 from handler.registry import INDEX
+from handler.wake import NAMED, TAGGED
 from tests.template.rendered import Rendered
 
 ROOT = Path(__file__).parents[2]
@@ -71,6 +72,22 @@ def event(name: str, agent: str = PERSON, **detail: str) -> dict[str, Any]:
     }
 
 
+def tagging(name: str, *ids: str) -> dict[str, Any]:
+    """Return an event about tags of some resources."""
+    sent = event(name)
+    sent["detail"]["requestParameters"] = {"resourcesSet": {"items": [{"resourceId": each} for each in ids]}}
+    return sent
+
+
+def flat(sent: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return an event as EventBridge compares it, once for each object of a list, which moto does not look into."""
+    parameters = sent["detail"].get("requestParameters")
+    if parameters is None:
+        return [sent]
+    each_alone = [{"resourcesSet": {"items": item}} for item in parameters["resourcesSet"]["items"]]
+    return [{**sent, "detail": {**sent["detail"], "requestParameters": one}} for one in each_alone]
+
+
 @pytest.mark.parametrize(("path", "rule"), RULES)
 @pytest.mark.parametrize(
     ("sent", "wakes"),
@@ -82,12 +99,19 @@ def event(name: str, agent: str = PERSON, **detail: str) -> dict[str, Any]:
         (event("DeleteRoute", agent=OURS), False),
         (event("DeleteRoute", errorCode="Client.UnauthorizedOperation"), False),
         (event("RunInstances"), False),
+        (tagging("CreateTags", "i-0123456789abcdef0", "rtb-0123456789abcdef0"), True),
+        (tagging("DeleteTags", "subnet-0123456789abcdef0"), True),
+        (tagging("DeleteTags", "vpc-0123456789abcdef0"), True),
+        (tagging("CreateTags", "pcx-0123456789abcdef0"), True),
+        (tagging("CreateTags", "i-0123456789abcdef0", "vol-0123456789abcdef0"), False),
+        (tagging("DeleteTags", "eni-0123456789abcdef0"), False),
         ({**event("DeleteRoute"), "source": "custom.ec2"}, False),
         ({**event("DeleteRoute"), "detail-type": "AWS Service Event via CloudTrail"}, False),
     ],
     ids=[
         *("person", "acceptance", "stack", "other name", "other account", "other Region"),
-        *("own", "failed", "irrelevant", "forged", "no call"),
+        *("own", "failed", "irrelevant"),
+        *("table", "subnet", "VPC", "connection", "instance", "interface", "forged", "no call"),
     ],
 )
 def test_rules_take_what_matters(
@@ -97,7 +121,15 @@ def test_rules_take_what_matters(
 
     An installation of the same name in another account or Region is somebody else.
     """
-    assert wakes == EventPattern(None, pattern_of(load(path), rule)).matches_event(sent)
+    pattern = pattern_of(load(path), rule)
+    assert wakes == any(EventPattern(None, pattern).matches_event(each) for each in flat(sent))
+
+
+def test_tags_that_wake_are_those_that_count(resources: dict[str, Any]) -> None:
+    """What the function looks for in an event passes the rule; an association has no tags."""
+    (tags,) = (each for each in resources["Changes"]["EventPattern"]["detail"]["$or"] if "requestParameters" in each)
+    prefixes = tags["requestParameters"]["resourcesSet"]["items"]["resourceId"]
+    assert {*NAMED, *TAGGED} - {"rtbassoc-"} == {each["prefix"] for each in prefixes}
 
 
 def test_the_three_rules_are_one(load: Callable[[str], Template]) -> None:
@@ -215,8 +247,13 @@ def test_the_schedule_sweeps_and_nothing_else(resources: dict[str, Any]) -> None
     function = {"Fn::GetAtt": ["PeeringFunction", "Arn"]}
     assert (function, {"Fn::GetAtt": ["SweepRole", "Arn"]}) == (target["Arn"], target["RoleArn"])
     (policy,) = resources["SweepRole"]["Policies"]
-    (statement,) = policy["PolicyDocument"]["Statement"]
-    assert ("lambda:InvokeFunction", function) == (statement["Action"], statement["Resource"])
+    queue = {"Fn::GetAtt": ["FailedEvents", "Arn"]}
+    assert queue == target["DeadLetterConfig"]["Arn"]
+    assert [("lambda:InvokeFunction", function), ("sqs:SendMessage", queue)] == [
+        (statement["Action"], statement["Resource"]) for statement in policy["PolicyDocument"]["Statement"]
+    ]
+    (statement,) = resources["SweepKeyPolicy"]["PolicyDocument"]["Statement"]
+    assert resources["KeyPolicy"]["PolicyDocument"]["Statement"][0] == {**statement, "Sid": "EncryptFailedEvents"}
 
 
 def test_a_line_that_waits_holds_up_no_other(resources: dict[str, Any]) -> None:

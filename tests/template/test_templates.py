@@ -155,6 +155,16 @@ def test_the_stack_set_deploys_the_role_with_parameters_that_it_has(load: Callab
     assert stack_set["AutoDeployment"]["Enabled"]
 
 
+@pytest.mark.parametrize("parameter", ["FunctionRolePattern", "AllowReplacingRoutes"])
+def test_the_stack_set_passes_on_what_an_organization_needs(load: Callable[[str], Template], parameter: str) -> None:
+    """What the role takes from one account it takes from all, with the same default and the same limits."""
+    stack_set, role = load("accepter/stackset.yaml"), load("accepter/role.yaml")
+    given = stack_set["Resources"]["RoleStackSet"]["Properties"]["Parameters"]
+    assert {"ParameterKey": parameter, "ParameterValue": {"Ref": parameter}} in given
+    for what in ("Type", "Default", "AllowedPattern", "AllowedValues"):
+        assert role["Parameters"][parameter].get(what) == stack_set["Parameters"][parameter].get(what)
+
+
 @pytest.mark.parametrize("path", PLAIN)
 def test_the_function_understands_the_example(load: Callable[[str], Template], path: str) -> None:
     """What people copy first must not be refused."""
