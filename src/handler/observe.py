@@ -1,10 +1,9 @@
 """Observe: read what is there. Nothing here writes."""
 
-from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from handler.ec2 import Ec2
 from handler.errors import AccessDenied, NotFound
@@ -24,9 +23,6 @@ from handler.model import (
 from handler.ownership import doomed
 from handler.parallel import run
 from handler.rules import rule_of
-
-READS = 6
-"""Of one side at once."""
 
 NOTHING: Final = Observed(None, None)
 """What is known where there is no registry."""
@@ -67,25 +63,20 @@ def _reachable(desired: Desired, side: Side, ec2: Ec2) -> ObservedSide | None:
 
 def _observe_side(desired: Desired, side: Side, ec2: Ec2) -> ObservedSide:
     vpc_id = desired.side(side).end.vpc_id
-    with ThreadPoolExecutor(READS) as pool:
-        vpc = pool.submit(ec2.vpc, vpc_id)
-        tables = pool.submit(ec2.route_tables, vpc_id)
-        subnets = pool.submit(_subnets, desired, side, ec2)
-        prefix_lists = pool.submit(_prefix_lists, desired, side, ec2)
-        dns_off = pool.submit(_dns_off, desired, side, ec2) if _asks_dns(desired) else None
-        connections, peerings = _connections(desired, side, ec2)
-        connections = tuple(map(desired.facing, connections))
-        if dns_off is None and _lacks_dns(desired, side, connections):
-            dns_off = pool.submit(_dns_off, desired, side, ec2)
-        view = ObservedSide(
-            vpc.result(),
-            tables.result(),
-            connections,
-            subnets.result(),
-            prefix_lists.result(),
-            dns_off.result() if dns_off else (),
-            peerings,
-        )
+    asked = _asks_dns(desired)
+    reads: tuple[Callable[[], Any], ...] = (
+        partial(_connections, desired, side, ec2),
+        partial(ec2.vpc, vpc_id),
+        partial(ec2.route_tables, vpc_id),
+        partial(_subnets, desired, side, ec2),
+        partial(_prefix_lists, desired, side, ec2),
+        partial(_dns_off, desired, side, ec2) if asked else tuple,
+    )
+    (connections, peerings), vpc, tables, subnets, prefix_lists, dns_off = run(reads)
+    facing = tuple(map(desired.facing, connections))
+    if not asked and _lacks_dns(desired, side, facing):
+        dns_off = _dns_off(desired, side, ec2)
+    view = ObservedSide(vpc, tables, facing, subnets, prefix_lists, dns_off, peerings)
     return _with_known(view, desired, ec2) if side is desired.lead else view
 
 

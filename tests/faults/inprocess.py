@@ -381,7 +381,6 @@ def in_process(environment: Collection[tuple[str, str]] = ()) -> Iterator[InProc
             patch("botocore.endpoint.time", waits),
             patch("botocore.waiter.time", waits),
             patch("handler.parallel.ThreadPoolExecutor", Serial),
-            patch("handler.observe.ThreadPoolExecutor", Serial),
             patch("crhelper.resource_helper.threading", timers),
             patch("handler.response.urllib3.PoolManager", Pool),
             patch("moto.core.responses.method_names_from_class", functools.cache(method_names_from_class)),
