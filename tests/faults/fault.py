@@ -9,7 +9,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError
 from urllib3.exceptions import ProtocolError
 
-from tests.faults.inprocess import RESPONSE_URL, URL, AlarmedTime, Call, Killed, Raw, Send
+from tests.faults.inprocess import READS, RESPONSE_URL, URL, AlarmedTime, Call, Killed, Raw, Send
 from tests.faults.sites import reached
 
 SLOW_SECONDS: Final = 13.0
@@ -33,6 +33,12 @@ KINDS: Final = (
 )
 LASTING: Final = {"throttled until the deadline", "access denied", "credentials expired"}
 """Done to every further call of the kind too: a permission does not come back within an invocation."""
+
+PASSING: Final = {"throttled once", "server error", "reply lost", "reset", "slow", "stale read"}
+"""What must be got over within the invocation, or by Lambda's retry."""
+
+ROLES: Final = {"AssumeRole", "GetParameter", "GetSecretValue"}
+"""What it takes to have a role."""
 
 JSON: Final = {"dynamodb", "secretsmanager", "servicequotas", "sqs", "ssm"}
 """Services whose protocol is JSON."""
@@ -75,7 +81,6 @@ NOT_FOUND: Final = {
 """Error codes of what is not found; every other writing names a connection."""
 
 EMPTY: Final = '<{0}Response xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>f</requestId></{0}Response>'
-READS: Final = "Describe"
 
 
 def applies(kind: str, call: Call) -> bool:
@@ -116,10 +121,21 @@ class Fault:
     ends: float = 0.0
     """When Lambda ends the invocation."""
     struck: bool = False
-    reads: dict[str, AWSResponse] = field(default_factory=dict)
+    reads: dict[tuple[str, ...], AWSResponse] = field(default_factory=dict)
     """The last answer of each reading."""
     sites: set[str] = field(default_factory=set)
     """The places of the handler's source that have called."""
+
+    def blinds(self, account: str, region: str) -> bool:
+        """Tell whether a place cannot be reached for the rest of the invocation: neither its role nor its EC2."""
+        lasts = self.kind in LASTING or (self.kind == "not found" and self.at.operation in ROLES)
+        of_role = self.at.operation in ROLES and (self.at.service != "sts" or f"::{account}:" in self.at.parameters)
+        return lasts and (of_role or (self.at.service, self.at.account, self.at.region) == ("ec2", account, region))
+
+    @property
+    def unrecords(self) -> bool:
+        """Whether the registry may be out of reach for the rest of the invocation."""
+        return self.at.service == "dynamodb" and (self.kind in LASTING or self.kind in {"not found", "malformed"})
 
     def __call__(self, call: Call, send: Send) -> AWSResponse:
         """Do it where it is due, else send."""
@@ -130,7 +146,7 @@ class Fault:
             return _DONE[self.kind](self, call, send)
         answer = send()
         if call.operation.startswith(READS):
-            self.reads[call.parameters] = answer
+            self.reads[*call.kind, call.parameters] = answer
         return answer
 
     def _pass_time(self) -> None:
@@ -176,7 +192,7 @@ class Fault:
 
     def stale(self, call: Call, send: Send) -> AWSResponse:
         """See what the same reading saw before, or nothing yet."""
-        earlier = self.reads.get(call.parameters)
+        earlier = self.reads.get((*call.kind, call.parameters))
         if earlier is None:
             return self.not_found(call, send)
         return AWSResponse(URL, earlier.status_code, earlier.headers, Raw(earlier.content))

@@ -108,6 +108,7 @@ class Race:
             self.baton._wait(actor)  # noqa: SLF001
         for _ in range(ATTEMPTS):
             handler = self.start(self.here)(hook)
+            self.here.process.request_id = self.events[actor].get("RequestId")
             OF_THREAD.process = self.here.process
             began = self.here.time.now()
             try:
@@ -163,7 +164,7 @@ class Duel:
             if engine.physical_id:
                 engine.delete()
         found += checked(scene, log.getvalue())
-        found += replayed(scene, log.getvalue())
+        found += replayed(scene)
         return {"violations": [violation.as_json() for violation in dict.fromkeys(found)]}
 
 

@@ -28,8 +28,9 @@ def nothing(_scene: Scene) -> None:
 
 
 def created(scene: Scene) -> None:
-    """Create the resource."""
-    scene.engine.create(scene.properties())
+    """Create the resource; people make routes of their own to it."""
+    if scene.engine.create(scene.properties()):
+        scene.add_users_routes()
 
 
 class Death:
@@ -50,6 +51,7 @@ def died(scene: Scene) -> None:
     """Let the first invocation of a Create die half way."""
     engine = scene.engine
     event = engine.send("Create", scene.properties())
+    engine.given_up.add(event["RequestId"])
     engine.armed = Death("AcceptVpcPeeringConnection")
     engine.invoke(event)
 
@@ -58,13 +60,7 @@ def repeated(scene: Scene) -> None:
     """Let Lambda repeat the Create that died."""
     engine = scene.engine
     event = engine.events[-1]
-    while not engine.invoke(event):
-        scene.here.time.sleep(60)
-    response = scene.here.bucket.puts[event["RequestId"]][0]
-    if response["Status"] == "SUCCESS":
-        engine.physical_id, engine.properties = response["PhysicalResourceId"], event["ResourceProperties"]
-    else:
-        engine.remove(response["PhysicalResourceId"], event["ResourceProperties"])
+    engine.created(engine.serve(event), event["ResourceProperties"])
 
 
 def updated(**changes: object) -> Play:
@@ -128,6 +124,7 @@ def refused(scene: Scene) -> None:
         return send()
 
     engine.armed = intrude
+    engine.hopeless.add(event["RequestId"])
     engine.invoke(event)
     scene.before = scene.foreign()
 
@@ -204,6 +201,7 @@ def asked(**event: object) -> Play:
             if scene.engine.invoke(event):
                 return
             scene.here.time.sleep(60)
+        scene.engine.problems.append(f"{event} has failed whenever it was tried")
 
     return play
 
