@@ -84,20 +84,23 @@ EMPTY: Final = '<{0}Response xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><r
 
 
 def applies(kind: str, call: Call) -> bool:
-    """Tell whether a fault makes sense at a call; a reading has no effect, so before it and after it are the same."""
+    """Tell whether a fault makes sense at a call; a reading has no effect, so before it and after it are the same.
+
+    A response is put to a URL that has its signature in it: an old one is denied, and what S3 says is not read.
+    """
     if call.operation.startswith((READS, "Get")):
         return kind not in {"reply lost", "killed after"} and (kind != "stale read" or call.service == "ec2")
     if kind == "stale read":
         return False
     if call.service == "s3":
-        return kind not in {"credentials expired", "not found", "malformed"}
+        return kind not in {"credentials expired", "malformed"}
     return True
 
 
 def refusal(call: Call, code: str, status: int) -> AWSResponse:
     """Return an error in the service's protocol."""
     if call.service == "s3":
-        return AWSResponse(RESPONSE_URL, 503 if code.startswith(("Req", "Thr")) else status, {}, Raw(b""))
+        return AWSResponse(RESPONSE_URL, status, {}, Raw(b""))
     if call.service in JSON:
         body = f'{{"__type": "com.amazonaws.{call.service}#{code}", "message": "a fault"}}'
         return AWSResponse(URL, status, {"content-type": "application/x-amz-json-1.0"}, Raw(body.encode()))
@@ -188,7 +191,8 @@ class Fault:
         """Not see what exists."""
         if call.operation.startswith(READS):
             return AWSResponse(URL, 200, {}, Raw(EMPTY.format(call.operation).encode()))
-        return refusal(call, NOT_FOUND.get(call.operation, "InvalidVpcPeeringConnectionID.NotFound"), 400)
+        status = 404 if call.service == "s3" else 400
+        return refusal(call, NOT_FOUND.get(call.operation, "InvalidVpcPeeringConnectionID.NotFound"), status)
 
     def stale(self, call: Call, send: Send) -> AWSResponse:
         """See what the same reading saw before, or nothing yet."""

@@ -387,7 +387,7 @@ class Lot:
     def __str__(self) -> str:
         return f"lives of seed {self.seed}"
 
-    def runs(self, start: Start = ours) -> Iterator[Result]:
+    def runs(self, start: Start = ours, stride: int = 1) -> Iterator[Result]:  # noqa: ARG002  # as the other units
         """Yield the result of every life; one that goes wrong is the last, as short as its phases make it."""
         told: list[Result] = []
         machine = seed(self.seed)(type("Lives", (Lives,), {"start": staticmethod(start), "told": told}))

@@ -211,6 +211,13 @@ def pending(scene: Scene) -> None:
     scene.engine.create(scene.properties(AutoAccept="false"))
 
 
+def refused_early(scene: Scene) -> None:
+    """Let a Create fail before it makes anything: its id is the deterministic one."""
+    event = scene.engine.send("Create", scene.properties(PeerVpcId="vpc-0123456789abcdef0"))
+    scene.engine.hopeless.add(event["RequestId"])
+    scene.engine.invoke(event)
+
+
 REPLACED = updated(peer=1)
 INVENTED = "network-Peering-1ABCDEFGHIJK"
 PATHS: Final = (
@@ -243,3 +250,8 @@ PATHS: Final = (
     Path("sweep", created, asked(Action="Sweep"), maintenance=True),
     Path("delete of what is gone", both(created, taken), deleted),
 )
+ONCE: Final = (
+    Path("rollback of nothing", both(created, updated()), reverted()),
+    Path("delete with the id of a create that made nothing", refused_early, removed(None)),
+)
+"""Paths that are the same wherever the VPCs are: played in one topology."""

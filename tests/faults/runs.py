@@ -19,7 +19,7 @@ from tests.faults.engine import Engine, Handler
 from tests.faults.fault import KINDS, PASSING, Fault, applies
 from tests.faults.inprocess import READS, Call, Hook, InProcess, Send, in_process
 from tests.faults.invariants import checked, replayed, succeeded
-from tests.faults.paths import PATHS, Path
+from tests.faults.paths import ONCE, PATHS, Path
 from tests.faults.scene import Scene
 from tests.faults.sites import reached, static
 from tests.harness import TOPOLOGIES, Topology
@@ -173,8 +173,9 @@ FOUR = (*TOPOLOGIES[:3], TOPOLOGIES[-1])
 """One account or two, one Region or two; two of both are reached by a role on either side."""
 
 MOST = FOUR[-1]
-UNITS = tuple(
-    Unit(path, topology) for path in PATHS for topology in FOUR if not path.maintenance or topology in {FOUR[0], MOST}
+UNITS = (
+    *(Unit(p, topology) for p in PATHS for topology in FOUR if not p.maintenance or topology in {FOUR[0], MOST}),
+    *(Unit(path, FOUR[0]) for path in ONCE),
 )
 """Maintenance takes the same ways to EC2 as an Update: it is played where they are shortest, and longest."""
 
