@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.faults.engine import ATTEMPTS
+from tests.faults.engine import ATTEMPTS, Event
+from tests.faults.fault import DENIED, refusal
 from tests.faults.inprocess import REFERENCES, Call, Killed, Send
 from tests.faults.scene import MORE_TAGS, Scene
 
@@ -211,6 +212,61 @@ def pending(scene: Scene) -> None:
     scene.engine.create(scene.properties(AutoAccept="false"))
 
 
+def undelivered(send: Callable[[Scene], Event], *, fails: str = "") -> Play:
+    """Return the first invocation of a request: answered and recorded, but its process dies before it is delivered.
+
+    `fails` is the operation that is denied to it, and so the reason why it answers FAILED.
+    """
+
+    def play(scene: Scene) -> None:
+        engine = scene.engine
+        event = send(scene)
+
+        def die(call: Call, send: Send) -> Any:  # noqa: ANN401  # botocore's
+            if call.service == "s3":
+                raise Killed
+            return refusal(call, *DENIED[call.service]) if call.operation == fails else send()
+
+        engine.armed = die
+        engine.given_up.add(event["RequestId"])
+        engine.hopeless |= {event["RequestId"]} if fails else set()
+        engine.invoke(event)
+        scene.here.time.sleep(60)
+
+    return play
+
+
+def creation(scene: Scene) -> Event:
+    """Send a Create."""
+    return scene.engine.send("Create", scene.properties())
+
+
+def replacement(scene: Scene) -> Event:
+    """Send an Update that replaces the resource."""
+    return scene.engine.send_update(scene.properties(peer=1))
+
+
+def deletion(scene: Scene) -> Event:
+    """Send a Delete."""
+    engine = scene.engine
+    return engine.send("Delete", engine.properties or {}, PhysicalResourceId=engine.physical_id)
+
+
+def updated_again(scene: Scene) -> None:
+    """Let Lambda repeat an Update, and CloudFormation go on with the answer."""
+    engine, event = scene.engine, scene.engine.events[-1]
+    engine.updated(engine.serve(event), event["ResourceProperties"])
+
+
+def deleted_again(scene: Scene) -> None:
+    """Let Lambda repeat a Delete, and CloudFormation send another one where it has failed."""
+    engine, event = scene.engine, scene.engine.events[-1]
+    response = engine.serve(event)
+    if response is None or response["Status"] == "FAILED":
+        engine.remove(event["PhysicalResourceId"], event["ResourceProperties"])
+    engine.physical_id = engine.properties = None
+
+
 def refused_early(scene: Scene) -> None:
     """Let a Create fail before it makes anything: its id is the deterministic one."""
     event = scene.engine.send("Create", scene.properties(PeerVpcId="vpc-0123456789abcdef0"))
@@ -253,5 +309,13 @@ PATHS: Final = (
 ONCE: Final = (
     Path("rollback of nothing", both(created, updated()), reverted()),
     Path("delete with the id of a create that made nothing", refused_early, removed(None)),
+    Path("create, delivered by the retry", undelivered(creation), repeated),
+    Path("failed create, delivered by the retry", undelivered(creation, fails="CreateRoute"), repeated),
+    Path("replacement, delivered by the retry", both(created, undelivered(replacement)), updated_again, cleaned),
+    Path(
+        "failed delete, delivered by the retry",
+        both(created, undelivered(deletion, fails="DeleteVpcPeeringConnection")),
+        deleted_again,
+    ),
 )
-"""Paths that are the same wherever the VPCs are: played in one topology."""
+"""Paths that are the same wherever the VPCs are: played in one topology. A retry has the fault, not the first call."""
