@@ -1,5 +1,6 @@
 """The faults: each is done to one call, or from that call on to all of its kind, in one invocation."""
 
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -69,6 +70,7 @@ NOT_FOUND: Final = {
     "ReplaceRoute": "InvalidRouteTableID.NotFound",
     "DeleteRoute": "InvalidRoute.NotFound",
     "CreateVpcPeeringConnection": "InvalidVpcID.NotFound",
+    "DescribeVpcAttribute": "InvalidVpcID.NotFound",
     "GetItem": "ResourceNotFoundException",
     "GetParameter": "ParameterNotFound",
     "GetSecretValue": "ResourceNotFoundException",
@@ -80,7 +82,8 @@ NOT_FOUND: Final = {
 }
 """Error codes of what is not found; every other writing names a connection."""
 
-EMPTY: Final = '<{0}Response xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>f</requestId></{0}Response>'
+FOUND: Final = re.compile(rb"<(\w+Set)>.*</\1>", re.DOTALL)
+"""What a reading tells of: everything between the first and the last of it."""
 
 
 def applies(kind: str, call: Call) -> bool:
@@ -187,10 +190,11 @@ class Fault:
         """Be refused for old credentials."""
         return self._code(call, EXPIRED)
 
-    def not_found(self, call: Call, _send: Send) -> AWSResponse:
-        """Not see what exists."""
-        if call.operation.startswith(READS):
-            return AWSResponse(URL, 200, {}, Raw(EMPTY.format(call.operation).encode()))
+    def not_found(self, call: Call, send: Send) -> AWSResponse:
+        """Not see what exists: a list is empty, as EC2 writes an empty one."""
+        if call.operation.startswith(READS) and call.operation not in NOT_FOUND:
+            answer = send()
+            return AWSResponse(URL, 200, answer.headers, Raw(FOUND.sub(rb"<\1/>", answer.content)))
         status = 404 if call.service == "s3" else 400
         return refusal(call, NOT_FOUND.get(call.operation, "InvalidVpcPeeringConnectionID.NotFound"), status)
 
