@@ -7,7 +7,7 @@ from typing import Final
 
 from moto.sts.models import sts_backends
 
-from tests.faults.engine import SECONDS, Engine
+from tests.faults.engine import SECONDS, Engine, Event, Response
 from tests.faults.scene import Scene
 from tests.harness import EXTERNAL_ID
 
@@ -63,6 +63,14 @@ def _answers(engine: Engine) -> Iterator[Violation]:
             yield Violation("one response", f"{request_type}: {sorted(different)}")
         if not puts and request_id not in engine.given_up:
             yield Violation("one response", f"{request_type} was never answered")
+        if request_type != "Create" and any(_of_another(event, put) for put in puts):
+            yield Violation("one response", f"{request_type} of {event['PhysicalResourceId']} answered another id")
+
+
+def _of_another(event: Event, response: Response) -> bool:
+    """Tell whether an answer that must keep the id which its event came with has another one."""
+    kept = event["RequestType"] == "Delete" or response["Status"] == "FAILED"
+    return bool(kept and response["PhysicalResourceId"] != event["PhysicalResourceId"])
 
 
 def _late(scene: Scene) -> Iterator[Violation]:

@@ -160,6 +160,14 @@ def test_an_answer_that_is_not_the_recorded_one_is_found(scene: Scene) -> None:
     assert {"one response"} == found(checked(scene, ""))
 
 
+def test_a_delete_that_answers_another_id_is_found(scene: Scene) -> None:
+    """CloudFormation takes another id for another resource."""
+    event = scene.engine.send("Delete", scene.properties(), PhysicalResourceId="invented")
+    scene.here.bucket.puts[event["RequestId"]] = [{"Status": "SUCCESS", "PhysicalResourceId": "pcx-other"}]
+
+    assert {"one response"} == found(checked(scene, ""))
+
+
 def test_a_change_after_the_response_is_found(scene: Scene) -> None:
     """Whatever serves an answered request must change nothing any more."""
     process = scene.here.process
