@@ -23,6 +23,7 @@ from tests.faults.runs import MOST, Result, Start, captured, forked, ours
 from tests.faults.scene import MORE_TAGS, Scene
 from tests.harness import Context, Topology
 
+HIDDEN_READS: Final = 6
 CALL_SECONDS: Final = 1.0
 """Of virtual time that a call takes, so that leases are renewed on the way."""
 
@@ -195,6 +196,12 @@ def _create_and_delete(scene: Scene) -> tuple[Event, Event]:
     return create, engine.send("Delete", scene.properties(), PhysicalResourceId=engine.invented)
 
 
+def _seen_late(scene: Scene) -> tuple[Event, Event]:
+    """Let EC2 show a new connection only after some readings."""
+    scene.here.aws.settings.hidden_reads_requester = HIDDEN_READS
+    return _create_and_delete(scene)
+
+
 def _deleted(scene: Scene) -> Iterator[Violation]:
     response = scene.here.bucket.puts[scene.engine.events[1]["RequestId"]][0]
     if response["Status"] != "SUCCESS":
@@ -277,6 +284,7 @@ def _one_has_it(scene: Scene) -> Iterator[Violation]:
 DUELS: Final = (
     Duel("Delete during Create", MOST, _create_and_delete, _deleted, steps=(1, 3)),
     Duel("Delete during Create, one of them cut", MOST, _create_and_delete, _deleted, steps=(2, 7), cut=True),
+    Duel("Delete during Create, which EC2 shows late", MOST, _seen_late, _deleted),
     Duel("Create delivered twice at once", MOST, _twice, _created),
     Duel("replacement delivered twice at once", MOST, _replacement_twice, _replaced, steps=(4, 5)),
     Duel("Delete delivered twice at once", MOST, _delete_twice, _gone),
