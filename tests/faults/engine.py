@@ -18,6 +18,10 @@ ATTEMPTS = 3
 SECONDS = 300.0
 """Of an invocation: shorter than deployed, since a call that is refused until the deadline is repeated until then."""
 RETRY_SECONDS = 60.0
+CONVERGES = 2
+"""A Delete has succeeded after so many invocations in which nothing fails."""
+IDENTITY = ("VpcId", "PeerVpcId", "OwnerId", "PeerOwnerId", "Region", "PeerRegion", "VpcTags", "PeerVpcTags")
+"""Properties whose change is a replacement."""
 WAITS = 3600.0
 """Seconds that CloudFormation waits for a response."""
 
@@ -41,6 +45,10 @@ class Invocation:
     calls: int
     seconds: float
     ended: str
+    faulted: bool = False
+    """Whether something was put into it."""
+    answered: bool = False
+    """Whether the registry had the answer already when it began."""
 
 
 @dataclass
@@ -60,14 +68,27 @@ class Engine:
     """What CloudFormation itself would complain about."""
     finding: str | None = None
     """What maintenance found where all was to be well."""
-    answer: object = None
+    returned: object = None
     """What the last invocation has returned."""
+    given_up: set[str] = field(default_factory=set)
+    """Requests that CloudFormation waits for no longer, or that Lambda has not repeated yet."""
+    hopeless: set[str] = field(default_factory=set)
+    """Requests that must fail."""
+    blind: bool = False
+    """Whether a Delete could not reach the accepter's side, as whoever made it so has said."""
+    unrecorded: set[str] = field(default_factory=set)
+    """Requests whose answer the registry could not take, as whoever made it so has said."""
+    leftovers: bool = False
+    """Whether an Update has failed, and its rollback too: nobody tells the handler of the tags that it had made."""
     disturbed: bool = False
     """Whether somebody has changed by hand what the last success has made."""
 
     def create(self, properties: Properties) -> bool:
         """Create the resource; after a failure it is deleted."""
-        response = self._deliver("Create", properties)
+        return self.created(self._deliver("Create", properties), properties)
+
+    def created(self, response: Response | None, properties: Properties) -> bool:
+        """Go on after a Create was answered, or not."""
         if response and response["Status"] == "SUCCESS":
             self._settle(response, properties)
             return True
@@ -84,9 +105,19 @@ class Engine:
 
     def update(self, properties: Properties) -> bool:
         """Update the resource; after a failure it is rolled back. The clean-up of a replacement is left to `clean`."""
+        return self.updated(self.serve(self.send_update(properties)), properties)
+
+    def send_update(self, properties: Properties) -> Event:
+        """Return an Update that is on its way."""
+        return self.send(
+            "Update", properties, PhysicalResourceId=self.physical_id, OldResourceProperties=self.properties
+        )
+
+    def updated(self, response: Response | None, properties: Properties) -> bool:
+        """Go on after an Update was answered, or not."""
         before = self.physical_id
-        response = self._deliver("Update", properties, PhysicalResourceId=before, OldResourceProperties=self.properties)
         if response and response["Status"] == "SUCCESS":
+            self._compare_ids(response, properties)
             self.replaced = (before, self.properties) if response["PhysicalResourceId"] != before else None
             self._settle(response, properties)
             return True
@@ -94,6 +125,17 @@ class Engine:
             self.problems.append(f"a failed Update answered {response['PhysicalResourceId']} for {before}")
         self.revert(properties, self.properties or {})
         return False
+
+    def _compare_ids(self, response: Response, properties: Properties) -> None:
+        """Compare the id that an Update told with the one it came with: another one exactly for a replacement.
+
+        What somebody has deleted by hand is replaced too.
+        """
+        before, now = ({name: given.get(name) for name in IDENTITY} for given in (self.properties or {}, properties))
+        changed = response["PhysicalResourceId"] != self.physical_id
+        if changed is (before == now) and not self.disturbed:
+            told = f"{response['PhysicalResourceId']} for {self.physical_id}"
+            self.problems.append(f"an Update that was {'no' if changed else 'a'} replacement answered {told}")
 
     replaced: tuple[str | None, Properties | None] | None = None
 
@@ -109,6 +151,7 @@ class Engine:
         for _ in range(2):
             response = self._deliver("Update", previous, PhysicalResourceId=sent, OldResourceProperties=current)
             if response and response["Status"] == "SUCCESS":
+                self._compare_ids(response, previous)
                 self._settle(response, previous)
                 if response["PhysicalResourceId"] != sent:
                     self.remove(sent or "", current)
@@ -130,9 +173,13 @@ class Engine:
 
     def remove(self, physical_id: str, properties: Properties) -> None:
         """Send a Delete; once more where it fails."""
+        began = len(self.invocations)
         for _ in range(2):
             response = self._deliver("Delete", properties, PhysicalResourceId=physical_id)
             if response and response["Status"] == "SUCCESS":
+                unharmed = sum(not invocation.faulted for invocation in self.invocations[began:])
+                if unharmed > CONVERGES:
+                    self.problems.append(f"Delete took {unharmed} invocations after the faults had ended")
                 return
         self.problems.append(f"Delete failed twice: {(response or {}).get('Reason', 'no response')}")
 
@@ -158,6 +205,7 @@ class Engine:
             if self.invoke(self.message):
                 return
             self.here.time.sleep(RETRY_SECONDS)
+        self.problems.append("maintenance has failed whenever it was tried")
 
     @property
     def message(self) -> Event:
@@ -174,30 +222,45 @@ class Engine:
         self.maintain()
         body = json.loads(self.message["Records"][0]["body"])
         self.invoke({"Action": "Check", **{name: body[name] for name in ("StackId", "LogicalResourceId")}})
-        if isinstance(self.answer, dict) and self.answer["Findings"]:
-            self.finding = self.answer["Text"]
+        if isinstance(self.returned, dict) and self.returned["Findings"]:
+            self.finding = self.returned["Text"]
 
     def _deliver(self, request_type: str, properties: Properties, **more: Any) -> Response | None:  # noqa: ANN401
-        """Send an event as Lambda does, and return the first response that was put; None: CloudFormation gave up."""
-        event = self.send(request_type, properties, **more)
+        return self.serve(self.send(request_type, properties, **more))
+
+    def serve(self, event: Event) -> Response | None:
+        """Bring an event as Lambda does, and return the first response that was put; None: CloudFormation gave up."""
+        self.given_up.discard(event["RequestId"])
         for _ in range(ATTEMPTS):
             if self.invoke(event):
                 break
             self.here.time.sleep(RETRY_SECONDS)
-        responses = self.here.bucket.puts.get(event["RequestId"], [])
-        if not responses:
+        response = self.response(event)
+        if response is None:
             self.here.time.sleep(WAITS)
-        return responses[0] if responses else None
+        return response
+
+    def response(self, event: Event) -> Response | None:
+        """Return the first response to a request."""
+        return next(iter(self.here.bucket.puts.get(event["RequestId"], [])), None)
+
+    def answer(self, event: Event) -> Response | None:
+        """Return the answer that the registry has for a request."""
+        requests = (request for item in self.here.items() for request in item.get("Requests", []))
+        return next((r.get("Answer") for r in requests if r["RequestId"] == event.get("RequestId")), None)
 
     def invoke(self, event: Event) -> bool:
         """Invoke the function in a fresh process, once; tell whether it ended without an error."""
-        hook, self.armed = self.armed or _unharmed, None
+        faulted, hook, self.armed = self.armed is not None, self.armed or _unharmed, None
+        answered = faulted and self.answer(event) is not None
         began = self.here.time.now()
         if hasattr(hook, "ends"):
             hook.ends = began + SECONDS
-        ended, self.answer = "ok", None
+        ended, self.returned = "ok", None
         try:
-            self.answer = self.start(hook)(event, Context(self.here.time.now, began + SECONDS))
+            handler = self.start(hook)
+            self.here.process.request_id = event.get("RequestId")
+            self.returned = handler(event, Context(self.here.time.now, began + SECONDS))
         except Killed:
             ended = "killed"
         except (Undelivered, BatchProcessingError, PeeringError) as failure:
@@ -205,7 +268,7 @@ class Engine:
         finally:
             self.here.time.alarms.clear()
         taken = self.here.time.now() - began
-        self.invocations.append(Invocation(event, len(self.here.process.calls), taken, ended))
+        self.invocations.append(Invocation(event, len(self.here.process.calls), taken, ended, faulted, answered))
         return ended == "ok"
 
 

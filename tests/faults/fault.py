@@ -1,5 +1,6 @@
 """The faults: each is done to one call, or from that call on to all of its kind, in one invocation."""
 
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError
 from urllib3.exceptions import ProtocolError
 
-from tests.faults.inprocess import RESPONSE_URL, URL, AlarmedTime, Call, Killed, Raw, Send
+from tests.faults.inprocess import READS, RESPONSE_URL, URL, AlarmedTime, Call, Killed, Raw, Send
 from tests.faults.sites import reached
 
 SLOW_SECONDS: Final = 13.0
@@ -33,6 +34,12 @@ KINDS: Final = (
 )
 LASTING: Final = {"throttled until the deadline", "access denied", "credentials expired"}
 """Done to every further call of the kind too: a permission does not come back within an invocation."""
+
+PASSING: Final = {"throttled once", "server error", "reply lost", "reset", "slow", "stale read"}
+"""What must be got over within the invocation, or by Lambda's retry."""
+
+ROLES: Final = {"AssumeRole", "GetParameter", "GetSecretValue"}
+"""What it takes to have a role."""
 
 JSON: Final = {"dynamodb", "secretsmanager", "servicequotas", "sqs", "ssm"}
 """Services whose protocol is JSON."""
@@ -63,6 +70,7 @@ NOT_FOUND: Final = {
     "ReplaceRoute": "InvalidRouteTableID.NotFound",
     "DeleteRoute": "InvalidRoute.NotFound",
     "CreateVpcPeeringConnection": "InvalidVpcID.NotFound",
+    "DescribeVpcAttribute": "InvalidVpcID.NotFound",
     "GetItem": "ResourceNotFoundException",
     "GetParameter": "ParameterNotFound",
     "GetSecretValue": "ResourceNotFoundException",
@@ -74,25 +82,28 @@ NOT_FOUND: Final = {
 }
 """Error codes of what is not found; every other writing names a connection."""
 
-EMPTY: Final = '<{0}Response xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>f</requestId></{0}Response>'
-READS: Final = "Describe"
+FOUND: Final = re.compile(rb"<(\w+Set)>.*</\1>", re.DOTALL)
+"""What a reading tells of: everything between the first and the last of it."""
 
 
 def applies(kind: str, call: Call) -> bool:
-    """Tell whether a fault makes sense at a call; a reading has no effect, so before it and after it are the same."""
+    """Tell whether a fault makes sense at a call; a reading has no effect, so before it and after it are the same.
+
+    A response is put to a URL that has its signature in it: an old one is denied, and what S3 says is not read.
+    """
     if call.operation.startswith((READS, "Get")):
         return kind not in {"reply lost", "killed after"} and (kind != "stale read" or call.service == "ec2")
     if kind == "stale read":
         return False
     if call.service == "s3":
-        return kind not in {"credentials expired", "not found", "malformed"}
+        return kind not in {"credentials expired", "malformed"}
     return True
 
 
 def refusal(call: Call, code: str, status: int) -> AWSResponse:
     """Return an error in the service's protocol."""
     if call.service == "s3":
-        return AWSResponse(RESPONSE_URL, 503 if code.startswith(("Req", "Thr")) else status, {}, Raw(b""))
+        return AWSResponse(RESPONSE_URL, status, {}, Raw(b""))
     if call.service in JSON:
         body = f'{{"__type": "com.amazonaws.{call.service}#{code}", "message": "a fault"}}'
         return AWSResponse(URL, status, {"content-type": "application/x-amz-json-1.0"}, Raw(body.encode()))
@@ -116,10 +127,21 @@ class Fault:
     ends: float = 0.0
     """When Lambda ends the invocation."""
     struck: bool = False
-    reads: dict[str, AWSResponse] = field(default_factory=dict)
+    reads: dict[tuple[str, ...], AWSResponse] = field(default_factory=dict)
     """The last answer of each reading."""
     sites: set[str] = field(default_factory=set)
     """The places of the handler's source that have called."""
+
+    def blinds(self, account: str, region: str) -> bool:
+        """Tell whether a place cannot be reached for the rest of the invocation: neither its role nor its EC2."""
+        lasts = self.kind in LASTING or (self.kind == "not found" and self.at.operation in ROLES)
+        of_role = self.at.operation in ROLES and (self.at.service != "sts" or f"::{account}:" in self.at.parameters)
+        return lasts and (of_role or (self.at.service, self.at.account, self.at.region) == ("ec2", account, region))
+
+    @property
+    def unrecords(self) -> bool:
+        """Whether the registry may be out of reach for the rest of the invocation."""
+        return self.at.service == "dynamodb" and (self.kind in LASTING or self.kind in {"not found", "malformed"})
 
     def __call__(self, call: Call, send: Send) -> AWSResponse:
         """Do it where it is due, else send."""
@@ -130,7 +152,7 @@ class Fault:
             return _DONE[self.kind](self, call, send)
         answer = send()
         if call.operation.startswith(READS):
-            self.reads[call.parameters] = answer
+            self.reads[*call.kind, call.parameters] = answer
         return answer
 
     def _pass_time(self) -> None:
@@ -168,15 +190,17 @@ class Fault:
         """Be refused for old credentials."""
         return self._code(call, EXPIRED)
 
-    def not_found(self, call: Call, _send: Send) -> AWSResponse:
-        """Not see what exists."""
-        if call.operation.startswith(READS):
-            return AWSResponse(URL, 200, {}, Raw(EMPTY.format(call.operation).encode()))
-        return refusal(call, NOT_FOUND.get(call.operation, "InvalidVpcPeeringConnectionID.NotFound"), 400)
+    def not_found(self, call: Call, send: Send) -> AWSResponse:
+        """Not see what exists: a list is empty, as EC2 writes an empty one."""
+        if call.operation.startswith(READS) and call.operation not in NOT_FOUND:
+            answer = send()
+            return AWSResponse(URL, 200, answer.headers, Raw(FOUND.sub(rb"<\1/>", answer.content)))
+        status = 404 if call.service == "s3" else 400
+        return refusal(call, NOT_FOUND.get(call.operation, "InvalidVpcPeeringConnectionID.NotFound"), status)
 
     def stale(self, call: Call, send: Send) -> AWSResponse:
         """See what the same reading saw before, or nothing yet."""
-        earlier = self.reads.get(call.parameters)
+        earlier = self.reads.get((*call.kind, call.parameters))
         if earlier is None:
             return self.not_found(call, send)
         return AWSResponse(URL, earlier.status_code, earlier.headers, Raw(earlier.content))

@@ -52,6 +52,7 @@ CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 BLOCKED_SECONDS = 0.5
 """After so long (of the machine's own time) a timer's thread waits for a lock that its process will never release."""
 
+READS = "Describe"
 VOLATILE = {"Action", "Version", "Body", "Revision"}
 
 
@@ -158,6 +159,8 @@ class Process:
     """One sandbox of the function, and what is done to its calls."""
 
     hook: Hook
+    request_id: str | None = None
+    """The request that it serves, if it is one of CloudFormation's."""
     calls: list[Call] = field(default_factory=list)
     dead: bool = False
 
@@ -173,6 +176,29 @@ class Process:
         return numbered
 
 
+class Clients:
+    """Clients made once for all processes: a fifth of a run's time. None of them repeats a call, and so none learns."""
+
+    def __init__(self, session: botocore.session.Session) -> None:
+        """Make none yet."""
+        self._make, self._made = session.create_client, dict[tuple[object, ...], Any]()
+
+    def __call__(
+        self,
+        service_name: str,
+        region_name: str | None = None,
+        **more: Any,  # noqa: ANN401  # of botocore's
+    ) -> Any:  # noqa: ANN401
+        """Return a client; one that repeats calls is made anew."""
+        config = more.get("config")
+        if config is None or config.retries is None or config.retries.get("total_max_attempts") != 1:
+            return self._make(service_name, region_name, **more)
+        key = (service_name, region_name, id(config), more.get("aws_access_key_id"), more.get("aws_session_token"))
+        if key not in self._made:
+            self._made[key] = self._make(service_name, region_name, **more)
+        return self._made[key]
+
+
 class InProcess:
     """The function, its AWS and its CloudFormation bucket in this process; one at a time."""
 
@@ -180,9 +206,12 @@ class InProcess:
         self.time = AlarmedTime()
         self.aws = Unserved(Settings(), clock=self.time.now)
         self.bucket = Bucket()
+        self.late: list[tuple[str, Call]] = []
+        """What was to change EC2 for a request that CloudFormation had the answer to."""
         self.process = Process(lambda _call, send: send())
         session = botocore.session.Session()
         session.register("before-send", self._send)
+        session.create_client = Clients(session)
         self.session, self._sessions = session, Sessions(session)
         _PEOPLE["asked"] = self.aws
         people = local_world._session().events  # noqa: SLF001  # of whoever is not the handler
@@ -241,8 +270,11 @@ class InProcess:
         process: Process = getattr(OF_THREAD, "process", self.process)
         if process.dead:
             raise Killed
+        numbered = process.numbered(call)
+        if process.request_id in self.bucket.puts and call.service == "ec2" and not call.operation.startswith(READS):
+            self.late.append((str(process.request_id), numbered))
         try:
-            return process.hook(process.numbered(call), send)
+            return process.hook(numbered, send)
         except Killed:
             process.dead = True
             raise

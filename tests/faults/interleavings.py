@@ -1,7 +1,8 @@
-"""Two invocations at the same time: every order of their calls that two changes of turn can make.
+"""Two invocations at the same time: the orders of their calls that two changes of turn can make.
 
-One runs for some calls, then the other one for some, then the first one to its end, then the other one. Who sleeps lets
-the other one go on: nobody is held longer than a call takes.
+One runs for some calls, then the other one for some, then the first one to its end, then the other one; either may be
+the first, and the changes of turn go as far as the two really go. Who sleeps lets the other one go on: nobody is held
+longer than a call takes. Where one is cut, its process dies at its change of turn, and Lambda sends its event again.
 """
 
 import io
@@ -22,16 +23,21 @@ from tests.faults.runs import FOUR, MOST, Result, Start, captured, forked, ours
 from tests.faults.scene import MORE_TAGS, Scene
 from tests.harness import Context, Topology
 
+HIDDEN_READS: Final = 6
 CALL_SECONDS: Final = 1.0
 """Of virtual time that a call takes, so that leases are renewed on the way."""
 
 
 @dataclass
 class Baton:
-    """Who runs: `turns` are the numbers of calls after which the first and then the second one hands over."""
+    """Who runs: `turns` are the numbers of calls after which the first and then the second one hands over.
+
+    `cut` dies when its turn ends. Turns that are left at the end were longer than the invocations.
+    """
 
     turns: list[int]
     running: int = 0
+    cut: int | None = None
     done: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -45,6 +51,9 @@ class Baton:
             if self.turns and self.turns[0] == 0 and 1 - actor not in self.done:
                 self.turns.pop(0)
                 self._hand_over(actor)
+                if actor == self.cut:
+                    self.cut = None
+                    raise Killed
             if self.turns:
                 self.turns[0] -= 1
 
@@ -108,6 +117,7 @@ class Race:
             self.baton._wait(actor)  # noqa: SLF001
         for _ in range(ATTEMPTS):
             handler = self.start(self.here)(hook)
+            self.here.process.request_id = self.events[actor].get("RequestId")
             OF_THREAD.process = self.here.process
             began = self.here.time.now()
             try:
@@ -120,67 +130,76 @@ class Race:
 
 @dataclass(frozen=True)
 class Duel:
-    """Two events on a topology, in all orders."""
+    """Two events on a topology, in all orders; of the changes of turn each `steps`th."""
 
     name: str
     topology: Topology
     prepare: Callable[[Scene], tuple[Event, Event]]
     finish: Callable[[Scene], Iterator[Violation]]
+    steps: tuple[int, int] = (3, 4)
+    cut: bool = False
+    """Whether one of the two dies where it hands over: the first one wherever that is, or else the second one."""
 
     def __str__(self) -> str:
         return f"{self.name} / {self.topology}"
 
     def runs(self, start: Start = ours, stride: int = 1) -> Iterator[Result]:
-        """Yield the result of every order; of each `stride`th only where less is asked for."""
+        """Yield the result of every order; of each `stride`th change of turn only where less is asked for."""
         from tests.faults.inprocess import in_process  # noqa: PLC0415  # as every unit, in a world of its own
 
         with in_process() as here, captured() as log:
             scene = Scene(here, self.topology, start(here))
             events = self.prepare(scene)
-            (counted,) = forked(lambda: self._counted(scene, events, start))
-            counts = counted["counts"]
-            for first, second in itertools.islice(
-                itertools.product(range(counts[0] + 1), range(counts[1] + 1)), 0, None, stride
-            ):
-                turns = [first, second]
-                (result,) = forked(lambda: self._run(scene, events, turns, start, log))  # noqa: B023
-                yield {"call": f"{first} calls, {second} calls", "fault": "interleaved", **result}
+            for first, dies in itertools.product((0, 1), (0, 1) if self.cut else (None,)):
 
-    def _counted(self, scene: Scene, events: tuple[Event, Event], start: Start) -> Result:
-        counts = []
-        for event in events:
-            handler = start(scene.here)(lambda _call, send: send())
-            handler(event, Context(scene.here.time.now, scene.here.time.now() + SECONDS))
-            counts.append(len(scene.here.process.calls))
-        return {"counts": counts}
+                def run(turns: list[int], first: int = first, dies: int | None = dies) -> Result:
+                    (result,) = forked(lambda: self._run(scene, events, Baton(turns, first, dies), start, log))
+                    order = f"{'first' if first == 0 else 'second'} begins, {turns[0]} calls, {turns[1]} calls"
+                    return {"call": order, "fault": "cut" if self.cut else "interleaved", **result}
 
-    def _run(
-        self, scene: Scene, events: tuple[Event, Event], turns: list[int], start: Start, log: io.StringIO
-    ) -> Result:
-        Race(scene.here, Baton(turns), events, start).run()
+                yield from self._orders(run, stride)
+
+    def _orders(self, run: Callable[[list[int]], Result], stride: int) -> Iterator[Result]:
+        """Run with longer and longer turns, until they are longer than what there is to do."""
+        for first in itertools.count(0, self.steps[0] * stride):
+            for second in itertools.count(0, self.steps[1] * stride):
+                result = run([first, second])
+                left = result.get("left", 2)
+                if left < 2:
+                    yield result
+                if left:
+                    break
+            if left == 2:
+                return
+
+    def _run(self, scene: Scene, events: tuple[Event, Event], baton: Baton, start: Start, log: io.StringIO) -> Result:
+        Race(scene.here, baton, events, start).run()
+        left = len(baton.turns)
         found = [*self.finish(scene), *checked(scene, log.getvalue())]
         for engine in scene.engines:
             if engine.physical_id:
                 engine.delete()
         found += checked(scene, log.getvalue())
-        found += replayed(scene, log.getvalue())
-        return {"violations": [violation.as_json() for violation in dict.fromkeys(found)]}
+        found += replayed(scene)
+        return {"left": left, "violations": [violation.as_json() for violation in dict.fromkeys(found)]}
 
 
 def _settled(engine: Engine) -> None:
     """Let CloudFormation take note of a Create."""
     event = engine.events[0]
-    response = engine.here.bucket.puts[event["RequestId"]][0]
-    if response["Status"] == "SUCCESS":
-        engine.physical_id, engine.properties = response["PhysicalResourceId"], event["ResourceProperties"]
-    else:
-        engine.remove(response["PhysicalResourceId"], event["ResourceProperties"])
+    engine.created(engine.response(event), event["ResourceProperties"])
 
 
 def _create_and_delete(scene: Scene) -> tuple[Event, Event]:
     engine = scene.engine
     create = engine.send("Create", scene.properties())
     return create, engine.send("Delete", scene.properties(), PhysicalResourceId=engine.invented)
+
+
+def _seen_late(scene: Scene) -> tuple[Event, Event]:
+    """Let EC2 show a new connection only after some readings."""
+    scene.here.aws.settings.hidden_reads_requester = HIDDEN_READS
+    return _create_and_delete(scene)
 
 
 def _deleted(scene: Scene) -> Iterator[Violation]:
@@ -198,6 +217,34 @@ def _created(scene: Scene) -> Iterator[Violation]:
     _settled(scene.engine)
     if scene.engine.physical_id is None:
         yield Violation("SUCCESS means done", "a Create that came twice has failed")
+
+
+def _delete_twice(scene: Scene) -> tuple[Event, Event]:
+    created(scene)
+    engine = scene.engine
+    delete = engine.send("Delete", engine.properties or {}, PhysicalResourceId=engine.physical_id)
+    return delete, delete
+
+
+def _gone(scene: Scene) -> Iterator[Violation]:
+    engine = scene.engine
+    response = engine.response(engine.events[-1])
+    if response is None or response["Status"] != "SUCCESS":
+        yield Violation("CloudFormation is content", f"the Delete answered {response}")
+    engine.physical_id = engine.properties = None
+
+
+def _replacement_twice(scene: Scene) -> tuple[Event, Event]:
+    created(scene)
+    update = scene.engine.send_update(scene.properties(peer=1))
+    return update, update
+
+
+def _replaced(scene: Scene) -> Iterator[Violation]:
+    engine, event = scene.engine, scene.engine.events[-1]
+    if not engine.updated(engine.response(event), event["ResourceProperties"]):
+        yield Violation("CloudFormation is content", f"the Update answered {engine.response(event)}")
+    engine.clean()
 
 
 def _two_stacks(scene: Scene, *, reverse: bool) -> tuple[Event, Event]:
@@ -224,11 +271,6 @@ def _repair_and_delete(scene: Scene) -> tuple[Event, Event]:
     return engine.message, delete
 
 
-def _gone(scene: Scene) -> Iterator[Violation]:
-    yield from _deleted(scene)
-    scene.engine.physical_id = scene.engine.properties = None
-
-
 def _updated(scene: Scene) -> Iterator[Violation]:
     engine, event = scene.engine, scene.engine.events[-1]
     response = scene.here.bucket.puts[event["RequestId"]][0]
@@ -247,14 +289,15 @@ def _one_has_it(scene: Scene) -> Iterator[Violation]:
         yield Violation("no orphan", "two stacks have the same pair")
 
 
-DUELS: Final = tuple(
-    Duel(name, topology, prepare, finish)
-    for name, prepare, finish, topology in (
-        ("Delete during Create", _create_and_delete, _deleted, MOST),
-        ("Create delivered twice at once", _twice, _created, MOST),
-        ("two stacks on a pair", lambda scene: _two_stacks(scene, reverse=False), _one_has_it, MOST),
-        ("two stacks on a pair, reversed", lambda scene: _two_stacks(scene, reverse=True), _one_has_it, MOST),
-        ("Update during a repair", _repair_and_update, _updated, MOST),
-        ("Delete during a repair", _repair_and_delete, _gone, FOUR[0]),
-    )
+DUELS: Final = (
+    Duel("Delete during Create", MOST, _create_and_delete, _deleted, steps=(1, 3)),
+    Duel("Delete during Create, one of them cut", MOST, _create_and_delete, _deleted, steps=(2, 7), cut=True),
+    Duel("Delete during Create, which EC2 shows late", MOST, _seen_late, _deleted),
+    Duel("Create delivered twice at once", MOST, _twice, _created),
+    Duel("replacement delivered twice at once", MOST, _replacement_twice, _replaced, steps=(4, 5)),
+    Duel("Delete delivered twice at once", MOST, _delete_twice, _gone),
+    Duel("two stacks on a pair", MOST, lambda scene: _two_stacks(scene, reverse=False), _one_has_it),
+    Duel("two stacks on a pair, reversed", MOST, lambda scene: _two_stacks(scene, reverse=True), _one_has_it),
+    Duel("Update during a repair", MOST, _repair_and_update, _updated),
+    Duel("Delete during a repair", FOUR[0], _repair_and_delete, _gone),
 )

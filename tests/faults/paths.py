@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.faults.engine import ATTEMPTS
+from tests.faults.engine import ATTEMPTS, Event
+from tests.faults.fault import DENIED, refusal
 from tests.faults.inprocess import REFERENCES, Call, Killed, Send
 from tests.faults.scene import MORE_TAGS, Scene
 
@@ -30,8 +31,9 @@ def nothing(_scene: Scene) -> None:
 
 
 def created(scene: Scene) -> None:
-    """Create the resource."""
-    scene.engine.create(scene.properties())
+    """Create the resource; people make routes of their own to it."""
+    if scene.engine.create(scene.properties()):
+        scene.add_users_routes()
 
 
 class Death:
@@ -52,6 +54,7 @@ def died(scene: Scene) -> None:
     """Let the first invocation of a Create die half way."""
     engine = scene.engine
     event = engine.send("Create", scene.properties())
+    engine.given_up.add(event["RequestId"])
     engine.armed = Death("AcceptVpcPeeringConnection")
     engine.invoke(event)
 
@@ -60,13 +63,7 @@ def repeated(scene: Scene) -> None:
     """Let Lambda repeat the Create that died."""
     engine = scene.engine
     event = engine.events[-1]
-    while not engine.invoke(event):
-        scene.here.time.sleep(60)
-    response = scene.here.bucket.puts[event["RequestId"]][0]
-    if response["Status"] == "SUCCESS":
-        engine.physical_id, engine.properties = response["PhysicalResourceId"], event["ResourceProperties"]
-    else:
-        engine.remove(response["PhysicalResourceId"], event["ResourceProperties"])
+    engine.created(engine.serve(event), event["ResourceProperties"])
 
 
 def updated(**changes: object) -> Play:
@@ -135,6 +132,7 @@ def refused(scene: Scene) -> None:
         return send()
 
     engine.armed = intrude
+    engine.hopeless.add(event["RequestId"])
     engine.invoke(event)
     scene.before = scene.foreign()
 
@@ -257,6 +255,7 @@ def asked(**event: object) -> Play:
             if scene.engine.invoke(event):
                 return
             scene.here.time.sleep(60)
+        scene.engine.problems.append(f"{event} has failed whenever it was tried")
 
     return play
 
@@ -264,6 +263,68 @@ def asked(**event: object) -> Play:
 def pending(scene: Scene) -> None:
     """Create what the other party is to accept."""
     scene.engine.create(scene.properties(AutoAccept="false"))
+
+
+def undelivered(send: Callable[[Scene], Event], *, fails: str = "") -> Play:
+    """Return the first invocation of a request: answered and recorded, but its process dies before it is delivered.
+
+    `fails` is the operation that is denied to it, and so the reason why it answers FAILED.
+    """
+
+    def play(scene: Scene) -> None:
+        engine = scene.engine
+        event = send(scene)
+
+        def die(call: Call, send: Send) -> Any:  # noqa: ANN401  # botocore's
+            if call.service == "s3":
+                raise Killed
+            return refusal(call, *DENIED[call.service]) if call.operation == fails else send()
+
+        engine.armed = die
+        engine.given_up.add(event["RequestId"])
+        engine.hopeless |= {event["RequestId"]} if fails else set()
+        engine.invoke(event)
+        scene.here.time.sleep(60)
+
+    return play
+
+
+def creation(scene: Scene) -> Event:
+    """Send a Create."""
+    return scene.engine.send("Create", scene.properties())
+
+
+def replacement(scene: Scene) -> Event:
+    """Send an Update that replaces the resource."""
+    return scene.engine.send_update(scene.properties(peer=1))
+
+
+def deletion(scene: Scene) -> Event:
+    """Send a Delete."""
+    engine = scene.engine
+    return engine.send("Delete", engine.properties or {}, PhysicalResourceId=engine.physical_id)
+
+
+def updated_again(scene: Scene) -> None:
+    """Let Lambda repeat an Update, and CloudFormation go on with the answer."""
+    engine, event = scene.engine, scene.engine.events[-1]
+    engine.updated(engine.serve(event), event["ResourceProperties"])
+
+
+def deleted_again(scene: Scene) -> None:
+    """Let Lambda repeat a Delete, and CloudFormation send another one where it has failed."""
+    engine, event = scene.engine, scene.engine.events[-1]
+    response = engine.serve(event)
+    if response is None or response["Status"] == "FAILED":
+        engine.remove(event["PhysicalResourceId"], event["ResourceProperties"])
+    engine.physical_id = engine.properties = None
+
+
+def refused_early(scene: Scene) -> None:
+    """Let a Create fail before it makes anything: its id is the deterministic one."""
+    event = scene.engine.send("Create", scene.properties(PeerVpcId="vpc-0123456789abcdef0"))
+    scene.engine.hopeless.add(event["RequestId"])
+    scene.engine.invoke(event)
 
 
 REPLACED = updated(peer=1)
@@ -302,3 +363,16 @@ PATHS: Final = (
     Path("sweep", created, asked(Action="Sweep"), maintenance=True),
     Path("delete of what is gone", both(created, taken), deleted),
 )
+ONCE: Final = (
+    Path("rollback of nothing", both(created, updated()), reverted()),
+    Path("delete with the id of a create that made nothing", refused_early, removed(None)),
+    Path("create, delivered by the retry", undelivered(creation), repeated),
+    Path("failed create, delivered by the retry", undelivered(creation, fails="CreateRoute"), repeated),
+    Path("replacement, delivered by the retry", both(created, undelivered(replacement)), updated_again, cleaned),
+    Path(
+        "failed delete, delivered by the retry",
+        both(created, undelivered(deletion, fails="DeleteVpcPeeringConnection")),
+        deleted_again,
+    ),
+)
+"""Paths that are the same wherever the VPCs are: played in one topology. A retry has the fault, not the first call."""

@@ -59,9 +59,15 @@ def make_handler(session: boto3.Session) -> CfnResource:  # noqa: C901  # one fu
         blocks = [e.describe_vpcs(VpcIds=[v])["Vpcs"][0]["CidrBlock"] for e, v in ((ec2, vpc), (peer, peer_vpc))]
         return [(ec2, vpc, blocks[1], "Routes"), (peer, peer_vpc, blocks[0], "PeerRoutes")]
 
+    def named(properties: Event) -> list[Event]:
+        ends = ((client(properties, prefix), properties[f"{prefix}VpcId"]) for prefix in ("", "Peer"))
+        found = [ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["Tags"] for ec2, vpc in ends]
+        names = [next(tag["Value"] for tag in tags if tag["Key"] == "Name") for tags in found]
+        return [{"Key": "Name", "Value": "-to-".join(names)}, *properties["Tags"]]
+
     def configure(properties: Event, connection_id: str) -> None:
         for (ec2, vpc, block, rule), role in zip(sides(properties), ("Requester", "Accepter"), strict=True):
-            ec2.create_tags(Resources=[connection_id], Tags=properties["Tags"])
+            ec2.create_tags(Resources=[connection_id], Tags=named(properties))
             option = properties.get(("" if role == "Requester" else "Peer") + OPTION) == "true"
             ec2.modify_vpc_peering_connection_options(
                 VpcPeeringConnectionId=connection_id, **{f"{role}PeeringConnectionOptions": {OPTION: option}}

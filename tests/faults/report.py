@@ -11,7 +11,8 @@ Result = dict[str, Any]
 TEXT: Final = """# Reliability
 
 Written by `make campaign` from its own results; what it does is described in
-[development](development.md#the-fault-campaign).
+[development](development.md#the-fault-campaign). The figures are of the source {source}; that of the code at hand is
+what `PYTHONPATH=src .venv/bin/python -m tests.faults --source` prints.
 
 ## What was run
 
@@ -20,13 +21,15 @@ Written by `make campaign` from its own results; what it does is described in
 {parts}
 
 A unit of faults is a path in a topology: its run without a fault, and one for every fault at every call. A unit of
-interleavings is two invocations at the same time: one run for every order of their calls that two changes of turn
-make. A unit of lives is a seed. The plain handler is the same resource as it is usually written with crhelper
-([plain.py](../tests/faults/plain.py)): that it breaks invariants proves that they can be broken.
+interleavings is two invocations at the same time: one run for each order of their calls that two changes of turn
+make, either of them first, in the steps of [interleavings.py](../tests/faults/interleavings.py). A unit of lives is a
+seed. The plain handler is the same resource as it is usually written with crhelper
+([plain.py](../tests/faults/plain.py)), with a fault at each third call: that it breaks invariants proves that they can
+be broken.
 
 ## Faults
 
-{calls} calls were faulted, from {sites} places of the handler's source that call AWS or CloudFormation{unreached}.
+{calls} calls were faulted, from {sites} functions of the handler that call AWS or CloudFormation themselves{unreached}.
 
 | fault | runs | the plain handler broke an invariant at |
 | --- | --- | --- |
@@ -68,6 +71,8 @@ with `PYTHONPATH=src` plays them again.
 | --- | --- | --- |
 {mutants}
 
+mutmut leaves functions with a decorator out: {left_out}.
+
 Those that survive change nothing that can be seen: [mutants.toml](../tests/mutants.toml) lists each with the reason.
 
 ## What was found and fixed
@@ -89,6 +94,8 @@ Those that survive change nothing that can be seen: [mutants.toml](../tests/muta
 
 - Two faults in one invocation, but for those of the random lives' hand-made changes; a fault of the registry together
   with one of EC2.
+- A reading that lies more than once, and a call that hangs until Lambda's time-out without having taken effect: one
+  that died before it is played.
 - The threads of one invocation: what runs side by side is done in turn here. The integration tests run it in parallel.
 - A call that takes effect later than its answer, beyond what the strict EC2 delays.
 - Real AWS.
@@ -96,7 +103,11 @@ Those that survive change nothing that can be seen: [mutants.toml](../tests/muta
 
 
 def report(
-    results: Mapping[str, Sequence[Result]], sites: Sequence[str], unreached: Sequence[str], mutation: Result
+    results: Mapping[str, Sequence[Result]],
+    sites: Sequence[str],
+    unreached: Sequence[str],
+    mutation: Result,
+    source: str,
 ) -> str:
     """Return the page."""
     faults, duels, lives, plain = (results[name] for name in ("faults", "interleavings", "lives", "plain"))
@@ -104,7 +115,10 @@ def report(
     struck = sum((Counter(result["faults"]) for result in faults), Counter[str]())
     fatal = Counter(fault for result in plain for fault in _broken_faults(result))
     parts = {"faults": faults, "interleavings": duels, "random lives": lives, "the plain handler": plain}
+    left_out = {name: module["left_out"] for name, module in mutation["modules"].items() if module["left_out"]}
     return TEXT.format(
+        source=source,
+        left_out="; ".join(f"`{', '.join(names)}` of {module}" for module, names in left_out.items()) or "none",
         parts=_rows((name, len(units), _sum(units, "runs"), _sum(units, "broken")) for name, units in parts.items()),
         calls=_sum(faults, "calls"),
         sites=len(sites),

@@ -15,11 +15,11 @@ from typing import Any
 from botocore.awsrequest import AWSResponse
 
 from handler.telemetry import logger
-from tests.faults.engine import Handler
-from tests.faults.fault import KINDS, READS, Fault, applies
-from tests.faults.inprocess import Call, Hook, InProcess, Send, in_process
-from tests.faults.invariants import checked, replayed
-from tests.faults.paths import PATHS, Path
+from tests.faults.engine import Engine, Handler
+from tests.faults.fault import KINDS, PASSING, Fault, applies
+from tests.faults.inprocess import READS, Call, Hook, InProcess, Send, in_process
+from tests.faults.invariants import checked, replayed, succeeded
+from tests.faults.paths import ONCE, PATHS, Path
 from tests.faults.scene import Scene
 from tests.faults.sites import reached, static
 from tests.harness import TOPOLOGIES, Topology
@@ -45,38 +45,78 @@ class Unit:
         return f"{self.path.name} / {self.topology}"
 
     def runs(self, start: Start = ours, kinds: tuple[str, ...] = KINDS, stride: int = 1) -> Iterator[Result]:
-        """Yield the results: of the run without a fault first, and then of each fault at each call, or each nth."""
+        """Yield the results: of the run without a fault first, and then of each fault at each call, or each nth.
+
+        A run that has no result is a violation as well.
+        """
         with in_process() as here, captured() as log:
             scene = Scene(here, self.topology, start(here))
             self.path.before(scene)
             static()  # read once for all forks
-            (baseline,) = forked(lambda: self._without_a_fault(scene, log))
+            (baseline,) = forked(lambda: self._without_a_fault(scene, log, Trunk(scene, kinds, stride)))
             yield baseline
-            yield from forked(lambda: self._with_each(scene, log, Trunk(scene, kinds, stride), baseline["state"]))
+            results = 0
+            for result in forked(lambda: self._with_each(scene, log, kinds, stride, baseline)):
+                results += 1
+                yield result
+            if results != baseline.get("branches"):
+                yield lost(f"{results} of {baseline.get('branches')} runs have a result")
 
-    def _without_a_fault(self, scene: Scene, log: io.StringIO) -> Result:
-        trunk = Trunk(scene)
-        return {"call": None, "fault": None, **self._played(scene, log, trunk), "calls": len(trunk.calls)}
+    def _without_a_fault(self, scene: Scene, log: io.StringIO, trunk: "Trunk") -> Result:
+        trunk.bare = True
+        played = self._played(scene, log, trunk)
+        return {"call": None, "fault": None, **played, "calls": len(trunk.calls), "branches": trunk.branches}
 
-    def _with_each(self, scene: Scene, log: io.StringIO, trunk: "Trunk", expected: str) -> Result | None:
-        result = self._played(scene, log, trunk, expected)
+    def _with_each(
+        self, scene: Scene, log: io.StringIO, kinds: tuple[str, ...], stride: int, baseline: Result
+    ) -> Result | None:
+        trunk = Trunk(scene, kinds, stride)
+        result = self._played(scene, log, trunk, baseline.get("trace", ""))
         return trunk.fault and {"call": str(trunk.fault.at), "fault": trunk.fault.kind, **result}
 
     def _played(self, scene: Scene, log: io.StringIO, trunk: "Trunk", expected: str = "") -> Result:
         """Play the path to its end, and the life of the resource to its own.
 
-        Where a fault has left no trace, in EC2 and in the registry, that life ends as it does without the fault.
+        Where a fault has left no trace, in EC2, in the registry and in what CloudFormation was told, what follows is
+        what follows without the fault.
         """
-        scene.engine.armed = trunk
+        engine = scene.engine
+        engine.armed = trunk
         self.path.faulted(scene)
+        if trunk.fault:
+            excuse(scene, engine, trunk.fault)
         self.path.after(scene)
-        found, state = list(checked(scene, log.getvalue())), scene.state()
-        if scene.engine.physical_id and state != expected:
-            scene.engine.delete()
-            found += checked(scene, log.getvalue())
-        found += replayed(scene, log.getvalue())
+        found, trace = list(checked(scene, log.getvalue())), scene.trace()
+        if trace != expected:
+            found += replayed(scene)
+            if engine.physical_id:
+                engine.delete()
+                found += checked(scene, log.getvalue())
+                found += replayed(scene)
+        if trunk.fault is None or trunk.fault.kind in PASSING:
+            found += succeeded(engine)
         violations = [violation.as_json() for violation in dict.fromkeys(found)]
-        return {"violations": violations, "state": state, "sites": sorted(trunk.sites)}
+        return {"violations": violations, "trace": trace, "sites": sorted(trunk.sites)}
+
+
+def excuse(scene: Scene, engine: Engine, fault: Fault) -> None:
+    """Take note of what cannot be asked for after a fault, by what it was and where.
+
+    A Delete that cannot reach the accepter's side leaves its routes; a registry that cannot be written does not know
+    an answer, unless it has known it before.
+    """
+    faulted = [invocation for invocation in engine.invocations if invocation.faulted][-1]
+    event = faulted.event
+    if event.get("RequestType") == "Delete":
+        peer = scene.ends(event["ResourceProperties"])[1]
+        engine.blind = fault.blinds(peer.account, peer.region)
+    if fault.unrecords and not faulted.answered:
+        engine.unrecorded.add(event.get("RequestId", ""))
+
+
+def lost(detail: str) -> Result:
+    """Return the result of a run that has none."""
+    return {"call": None, "fault": None, "violations": [{"invariant": "no run is lost", "detail": detail}]}
 
 
 class Trunk:
@@ -85,12 +125,15 @@ class Trunk:
     def __init__(self, scene: Scene, kinds: tuple[str, ...] = (), stride: int = 1) -> None:
         """Grow none yet."""
         self._time, self._kinds, self._stride = scene.here.time, kinds, stride
+        self.bare = False
+        """Whether the branches are only counted."""
+        self.branches = 0
         self.calls: list[Call] = []
         self.fault: Fault | None = None
         """That of this process, if it is a branch."""
         self.ends = 0.0
         self._sites: set[str] = set()
-        self._reads: dict[str, AWSResponse] = {}
+        self._reads: dict[tuple[str, ...], AWSResponse] = {}
 
     @property
     def sites(self) -> set[str]:
@@ -108,14 +151,19 @@ class Trunk:
             return self.fault(call, send)
         answer = send()
         if call.operation.startswith(READS):
-            self._reads[call.parameters] = answer
+            self._reads[*call.kind, call.parameters] = answer
         return answer
 
     def _branch(self, call: Call) -> None:
         for kind in self._kinds:
-            if applies(kind, call) and (branch := os.fork()):
+            if not applies(kind, call) or (kind == "stale read" and (*call.kind, call.parameters) not in self._reads):
+                continue
+            self.branches += 1
+            if self.bare:
+                continue
+            if branch := os.fork():
                 os.waitpid(branch, 0)
-            elif applies(kind, call):
+            else:
                 random.seed(SEED)
                 self.fault = Fault(kind, call, self._time, self.ends, reads=self._reads)
                 return
@@ -125,11 +173,14 @@ FOUR = (*TOPOLOGIES[:3], TOPOLOGIES[-1])
 """One account or two, one Region or two; two of both are reached by a role on either side."""
 
 MOST = FOUR[-1]
-UNITS = tuple(
-    Unit(path, topology)
-    for path in PATHS
-    for topology in FOUR
-    if topology == MOST or not (path.once or (path.maintenance and topology != FOUR[0]))
+UNITS = (
+    *(
+        Unit(path, topology)
+        for path in PATHS
+        for topology in FOUR
+        if topology == MOST or not (path.once or (path.maintenance and topology != FOUR[0]))
+    ),
+    *(Unit(path, FOUR[0]) for path in ONCE),
 )
 """Maintenance takes the same ways to EC2 as an Update: it is played where they are shortest, and longest."""
 
@@ -147,7 +198,11 @@ def captured() -> Iterator[io.StringIO]:
 
 
 def forked(work: Callable[[], Result | None]) -> Iterator[Result]:
-    """Do work in a copy of this process, and yield what it and its forks returned; what they changed is gone."""
+    """Do work in a copy of this process, and yield what it and its forks returned; what they changed is gone.
+
+    A copy that ends without having returned from its work is a violation; so is one of its forks, which its own
+    parent must count.
+    """
     reader, writer = os.pipe()
     gc.freeze()  # what is there already is not copied by looking at it
     child = os.fork()
@@ -166,4 +221,6 @@ def forked(work: Callable[[], Result | None]) -> Iterator[Result]:
     os.close(writer)
     with os.fdopen(reader) as pipe:
         yield from map(json.loads, pipe)
-    os.waitpid(child, 0)
+    _, status = os.waitpid(child, 0)
+    if status:
+        yield lost(f"a process has ended with {os.waitstatus_to_exitcode(status)}")

@@ -33,7 +33,7 @@ def test_no_fault_breaks_an_invariant(unit: Unit) -> None:
 @pytest.mark.parametrize("duel", DUELS, ids=str)
 def test_no_order_of_two_requests_breaks_an_invariant(duel: Duel) -> None:
     """CloudFormation, Lambda and other stacks do not wait for each other."""
-    results = list(duel.runs(stride=61))
+    results = list(duel.runs(stride=9))
 
     assert [] == [told(result) for result in results if result["violations"]]
     assert len(results) > 2
@@ -45,7 +45,8 @@ def test_the_campaign_finds_what_it_looks_for() -> None:
 
     baseline, *faulted = unit.runs(plain, kinds=("killed after",))
 
-    assert {"a replay changes nothing"} == {violation["invariant"] for violation in baseline["violations"]}
+    broken_by_a_replay = {"a replay changes nothing", "nothing is changed after the response", "one response"}
+    assert broken_by_a_replay == {violation["invariant"] for violation in baseline["violations"]}
     assert "no orphan" in {violation["invariant"] for result in faulted for violation in result["violations"]}
 
 
