@@ -159,9 +159,9 @@ ROUTES: Final = {
     ),
     "OnConflict": Meaning(
         "What to do when a static route to the destination has another target. `Fail` refuses before anything is "
-        "written; `Skip` leaves that route, and tells it in `SkippedRoutes`; `Replace` takes it over, and gives it "
-        "back when the resource goes, if the former target still exists. A route to a connection that lives no more "
-        "is no conflict. Propagated routes never are."
+        "written; `Skip` leaves that route, and lists it in `SkippedRoutes`; `Replace` takes it over, and gives it "
+        "back when the resource goes, if the former target still exists. A route to a connection that has ended "
+        "is not a conflict. Propagated routes never are."
     ),
 }
 

@@ -25,7 +25,7 @@ def resolved(session: botocore.session.Session, given: str, place: Place, deadli
     """Return the external id that a reference names; what is none is returned as it is.
 
     Raises:
-        InvalidRequest: what it names is no external id.
+        InvalidRequest: what it names is not an external id.
         PeeringError: what it names cannot be read.
 
     """
@@ -37,7 +37,7 @@ def resolved(session: botocore.session.Session, given: str, place: Place, deadli
     value = read(session, name, Place(place.prefix, "", place.region), deadline)
     if value is None or not re.fullmatch(EXTERNAL_ID, value, re.ASCII):
         raise InvalidRequest(
-            f"{place.prefix}ExternalId {given} leads to a value that is no external id.",
+            f"{place.prefix}ExternalId {given} leads to a value that is not an external id.",
             "Store 2 to 1,224 of A-Z a-z 0-9 _+=,.@:/- there.",
         )
     conceal(value)
