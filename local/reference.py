@@ -159,9 +159,9 @@ ROUTES: Final = {
     ),
     "OnConflict": Meaning(
         "What to do when a static route to the destination has another target. `Fail` refuses before anything is "
-        "written; `Skip` leaves that route, and tells it in `SkippedRoutes`; `Replace` takes it over, and gives it "
+        "written; `Skip` leaves that route, and lists it in `SkippedRoutes`; `Replace` takes it over, and gives it "
         "back when the resource goes, if the former target still exists. A blackhole of a peering connection that "
-        "lives no more is no conflict: it gives way under every policy. Propagated routes never are one."
+        "lives no more is not a conflict: it gives way under every policy. Propagated routes never are one."
     ),
 }
 

@@ -106,7 +106,7 @@ def _check_regions(properties: Properties, _raw: Mapping[str, Any], home: Home) 
         if region and region not in home.regions:
             near = get_close_matches(region, home.regions, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            yield Problem(name, f"{region!r} is no Region of partition {home.partition}{hint}")
+            yield Problem(name, f"{region!r} is not a Region of partition {home.partition}{hint}")
 
 
 def _check_roles(properties: Properties, _raw: Mapping[str, Any], home: Home) -> Iterator[Problem]:

@@ -43,7 +43,7 @@ def resolved(session: botocore.session.Session, given: str, place: Place, deadli
         ) from failure
     if value is None or not re.fullmatch(EXTERNAL_ID, value, re.ASCII):
         raise AccessDenied(
-            f"{place.prefix}ExternalId {given} leads to a value that is no external id.",
+            f"{place.prefix}ExternalId {given} leads to a value that is not an external id.",
             "Store 2 to 1,224 of A-Z a-z 0-9 _+=,.@:/- there.",
         )
     conceal(value)

@@ -23,7 +23,7 @@ ADOPTED: Final = "vpc-peering:adopted"
 def canonical(cidr_block: str) -> str:
     """Return a CIDR block as EC2 stores it: host bits cleared, IPv6 compressed (`100.68.0.18/18` is `100.68.0.0/18`).
 
-    Raises `ValueError` for what is no CIDR block.
+    Raises `ValueError` for what is not a CIDR block.
     """
     return str(ip_network(cidr_block, strict=False))
 

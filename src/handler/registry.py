@@ -154,7 +154,7 @@ class DynamoStore:
             return Revision(name, Item.model_validate_json(found["Body"]["S"]))
         except (KeyError, ValueError) as error:
             raise InternalFailure(
-                f"the registry, table {self._table}, holds what is no item of this function: {type(error).__name__}.",
+                f"the registry, table {self._table}, holds what is not an item of ours: {type(error).__name__}.",
                 "Restore the item from the table's backup, or delete it: the owner tags tell what is ours.",
             ) from error
 

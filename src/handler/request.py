@@ -26,7 +26,7 @@ SERVICE_TIMEOUT: Final = 3600.0
 
 
 def _response_url(url: str, info: ValidationInfo) -> str:
-    """Refuse what is no ResponseURL: whoever may invoke the function must not have it call where they like.
+    """Refuse what is not a ResponseURL: whoever may invoke the function must not have it call where they like.
 
     It is read as it will be sent: other readers see another host where there is a backslash.
 
@@ -37,16 +37,16 @@ def _response_url(url: str, info: ValidationInfo) -> str:
     try:
         parts = parse_url(url)
     except LocationParseError:
-        raise ValueError("it is no URL") from None
+        raise ValueError("it is not a URL") from None
     host = parts.host or ""
     if parts.scheme != "https" or parts.auth or not host:
-        raise ValueError(f"{parts.scheme}://{host} is no ResponseURL of CloudFormation")
+        raise ValueError(f"{parts.scheme}://{host} is not a ResponseURL of CloudFormation")
     stack_id = info.data.get("stack_id")
     if host in os.environ.get("ALLOWED_RESPONSE_HOSTS", "").split(","):
         return url
     if stack_id and parts.port in {None, 443} and re.fullmatch(_response_host(stack_id.split(":")[3]), host):
         return url
-    raise ValueError(f"{parts.netloc} is no ResponseURL of CloudFormation for that stack")
+    raise ValueError(f"{parts.netloc} is not a ResponseURL of CloudFormation for that stack")
 
 
 def _response_host(region: str) -> str:

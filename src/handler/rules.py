@@ -100,7 +100,7 @@ def _bad_tables(desired: Desired, observed: Observed, side: Side) -> Iterator[Pe
     known = {table.table_id: table for table in view.tables}
     for table_id in rule.route_table_ids:
         if table_id not in known:
-            yield _nowhere(desired, side, f"{name}.RouteTableIds: {table_id} is no table", "a route table")
+            yield _nowhere(desired, side, f"{name}.RouteTableIds: {table_id} is not a table", "a route table")
         elif known[table_id].gateway:
             refusal = InvalidRequest(
                 f"{name}.RouteTableIds: {table_id} is the table of a gateway.",
@@ -123,7 +123,7 @@ def _bad_subnets(desired: Desired, observed: Observed, side: Side) -> Iterator[P
         known = {subnet.subnet_id for subnet in observed.view(of).subnets}
         for subnet_id in ids:
             if subnet_id not in known:
-                yield _nowhere(desired, of, f"{name}.{key}: {subnet_id} is no subnet", "a subnet")
+                yield _nowhere(desired, of, f"{name}.{key}: {subnet_id} is not a subnet", "a subnet")
     if rule.subnet_tags and not any(matches(rule.subnet_tags, s.tags) for s in observed.view(side).subnets):
         yield _nowhere(desired, side, f"{name}.SubnetTags match no subnet", "a tag of a subnet")
 

@@ -62,7 +62,7 @@ def _boolean(value: object) -> bool:
             return True
         case False | "false":
             return False
-    raise wrong(f"{shown(value)} is no boolean; use true or false")
+    raise wrong(f"{shown(value)} is not a boolean; use true or false")
 
 
 def _switch(value: object) -> bool:
@@ -89,7 +89,7 @@ def _cidr_block(value: str) -> str:
     except ValueError:
         block = None
     if block is None:
-        raise wrong(f"{shown(value)} is no CIDR block; write one like 10.1.0.0/16")
+        raise wrong(f"{shown(value)} is not a CIDR block; write one like 10.1.0.0/16")
     if any(inside(block, reserved) for reserved in RESERVED_BLOCKS):
         raise wrong(f"{block} is reserved by EC2; leave it out")
     return block

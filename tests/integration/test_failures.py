@@ -56,7 +56,7 @@ REFUSALS: dict[str, tuple[Callable[[World, Vpc, Vpc], Properties], tuple[str, ..
     ),
     "a table of another VPC": (
         lambda world, vpc, peer: world.properties(vpc, peer, Routes={"RouteTableIds": [peer.route_table_ids[0]]}),
-        ("NotFound: Routes.RouteTableIds: rtb-", " is no table of vpc-", " Give a route table of vpc-"),
+        ("NotFound: Routes.RouteTableIds: rtb-", " is not a table of vpc-", " Give a route table of vpc-"),
     ),
     "a destination inside the own VPC": (
         lambda world, vpc, peer: world.properties(
@@ -206,7 +206,7 @@ def test_a_bad_rule_of_a_request_left_pending(world: World, pair: tuple[Vpc, Vpc
     with world.counted() as calls:
         reason = _refused(world, world.properties(*pair, AutoAccept="false", Routes=rule))
 
-    assert reason.startswith("NotFound: Routes.RouteTableIds: rtb-0123456789abcdef0 is no table of vpc-")
+    assert reason.startswith("NotFound: Routes.RouteTableIds: rtb-0123456789abcdef0 is not a table of vpc-")
     assert [] == writes(calls)
 
 
@@ -315,5 +315,10 @@ def test_every_property_error_is_reported_at_once_before_any_call(world: World) 
         reason = _refused(world, wrong, limit=1000)
 
     assert [] == operations(calls)
-    for part in ("VpcId 'vpc-1' is not", "did you mean PeerVpcId?", "AutoAccept 'yes' is no boolean", "PeerVpcId is"):
+    for part in (
+        "VpcId 'vpc-1' is not",
+        "did you mean PeerVpcId?",
+        "AutoAccept 'yes' is not a boolean",
+        "PeerVpcId is",
+    ):
         assert part in reason

@@ -71,12 +71,12 @@ def test_tables_are_found_on_both_sides(world: World, pair: tuple[Vpc, Vpc]) -> 
 @pytest.mark.parametrize(
     ("rule", "cause"),
     [
-        ({"SubnetIds": ["subnet-0a1b2c3d4e5f60718"]}, "Routes.SubnetIds: subnet-0a1b2c3d4e5f60718 is no subnet of "),
+        ({"SubnetIds": ["subnet-0a1b2c3d4e5f60718"]}, "Routes.SubnetIds: subnet-0a1b2c3d4e5f60718 is not a subnet of "),
         ({"SubnetTags": TIER}, "Routes.SubnetTags match no subnet of "),
         ({"RouteTableTags": TIER, "AllRouteTables": "true"}, "Routes.RouteTableTags match no table of "),
         (
             {"AllRouteTables": "true", "DestinationSubnetIds": ["subnet-0a1b2c3d4e5f60718"]},
-            "Routes.DestinationSubnetIds: subnet-0a1b2c3d4e5f60718 is no subnet of ",
+            "Routes.DestinationSubnetIds: subnet-0a1b2c3d4e5f60718 is not a subnet of ",
         ),
         (
             {"AllRouteTables": "true", "DestinationPrefixListIds": ["pl-0a1b2c3d4e5f60718"]},

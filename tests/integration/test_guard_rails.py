@@ -186,9 +186,9 @@ def test_external_id_by_the_arn_of_a_secret(world: World, pair: tuple[Vpc, Vpc])
     [
         (PARAMETER, {}, f"ParameterNotFound: Parameter /{NAME} not found"),
         (SECRET, {}, "ResourceNotFoundException"),
-        (OF_JSON, {"secret": EXTERNAL_ID}, f"PeerExternalId {OF_JSON} leads to a value that is no external id."),
-        (OF_JSON, {"secret": "{}"}, "leads to a value that is no external id."),
-        (PARAMETER, {"parameter": "what nobody can send"}, "leads to a value that is no external id."),
+        (OF_JSON, {"secret": EXTERNAL_ID}, f"PeerExternalId {OF_JSON} leads to a value that is not an external id."),
+        (OF_JSON, {"secret": "{}"}, "leads to a value that is not an external id."),
+        (PARAMETER, {"parameter": "what nobody can send"}, "leads to a value that is not an external id."),
     ],
 )
 def test_reference_that_leads_nowhere(

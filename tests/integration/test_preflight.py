@@ -50,7 +50,7 @@ def test_all_findings_in_one_message(world: World) -> None:
     assert reason.startswith("InvalidRequest: 4 findings: (1) CIDR block 10.8.4.0/22 of ")
     for told in (
         f"overlaps 10.8.0.0/16 of {peer.id}.",
-        f"PeerRoutes.RouteTableIds: {vpc.route_table_ids[1]} is no table of {peer.id}",
+        f"PeerRoutes.RouteTableIds: {vpc.route_table_ids[1]} is not a table of {peer.id}",
         f"{vpc.route_table_ids[0]} routes 10.8.0.0/16 to {gateway} already.",
         f"VpcId {vpc.id} has enableDnsHostnames off",
     ):

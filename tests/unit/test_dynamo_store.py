@@ -121,7 +121,7 @@ def test_load_of_what_is_no_item(
         store.load(KEY, deadline)
 
     assert (
-        f"the registry, table registry, holds what is no item of this function: {error}.",
+        f"the registry, table registry, holds what is not an item of ours: {error}.",
         "Restore the item from the table's backup, or delete it: the owner tags tell what is ours.",
     ) == (raised.value.cause, raised.value.remedy)
 

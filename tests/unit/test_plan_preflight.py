@@ -121,7 +121,7 @@ def test_all_findings_are_told() -> None:
 
     assert [
         "CIDR block 10.0.0.0/16 of vpc-hub overlaps 10.0.128.0/17 of vpc-spoke.",
-        "Routes.RouteTableIds: rtb-x is no table of vpc-hub (us-east-1, 111111111111).",
+        "Routes.RouteTableIds: rtb-x is not a table of vpc-hub (us-east-1, 111111111111).",
         "rtb-hub routes 10.8.0.0/16 to igw-1 already.",
         "PeerVpcId vpc-spoke has enableDnsSupport off, which DNS resolution over a peering needs in both VPCs.",
     ] == [cause for _, cause in causes(desired(routes=rule, allow_dns=True), world)]

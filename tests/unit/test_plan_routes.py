@@ -87,7 +87,7 @@ def test_tables_are_the_union_less_the_excluded(rule: RouteRule, expected: list[
 
 def test_missing_table_is_refused() -> None:
     """A table of another VPC is a mistake that EC2 would answer half way through."""
-    assert [(NotFound, "Routes.RouteTableIds: rtb-x is no table of vpc-hub (us-east-1, 111111111111).")] == refusals(
+    assert [(NotFound, "Routes.RouteTableIds: rtb-x is not a table of vpc-hub (us-east-1, 111111111111).")] == refusals(
         RouteRule(("rtb-hub", "rtb-x")), hub()
     )
 
@@ -115,7 +115,7 @@ def test_missing_table_of_the_accepter_is_refused_with_its_property() -> None:
     """The message names the property that is to be changed."""
     (refusal,) = plan(desired(peer_routes=RouteRule(("rtb-x",))), observed()).refusals
 
-    assert "PeerRoutes.RouteTableIds: rtb-x is no table of vpc-spoke (eu-west-1, 222222222222)." == refusal.cause
+    assert "PeerRoutes.RouteTableIds: rtb-x is not a table of vpc-spoke (eu-west-1, 222222222222)." == refusal.cause
     assert isinstance(refusal, NotFound)
 
 

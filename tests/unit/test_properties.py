@@ -193,11 +193,11 @@ def test_every_problem_is_told_at_once() -> None:
     assert (
         "VpcId 'vpc-1' is not a VPC id like vpc-0a1b2c3d4e5f60718; "
         "PeerOwnerId '222' is not an account of 12 digits (quote it in YAML); "
-        "AutoAccept 'yes' is no boolean; use true or false; "
+        "AutoAccept 'yes' is not a boolean; use true or false; "
         "Routes.OnConflict 'Overwrite' is unknown; use Fail or Skip or Replace; "
         "Tagz is unknown; did you mean Tags?; "
         "PeerVpcId is missing; give it or PeerVpcTags; "
-        "Region 'us-esat-1' is no Region of partition aws; did you mean us-east-1?"
+        "Region 'us-esat-1' is not a Region of partition aws; did you mean us-east-1?"
     ) == told
 
 
@@ -213,9 +213,9 @@ def test_every_problem_is_told_at_once() -> None:
         ("Region", "US East", "'US East' is not a Region like eu-west-1"),
         ("PeerRegion", "eu-west-1a", "'eu-west-1a' is not a Region like eu-west-1"),
         ("RoleArn", "Peering", "'Peering' is not the ARN of an IAM role"),
-        ("AutoAccept", "", "'' is no boolean; use true or false"),
-        ("AllowDnsResolutionFromRemoteVpc", "True", "'True' is no boolean; use true or false"),
-        ("PeerAllowDnsResolutionFromRemoteVpc", "1", "'1' is no boolean; use true or false"),
+        ("AutoAccept", "", "'' is not a boolean; use true or false"),
+        ("AllowDnsResolutionFromRemoteVpc", "True", "'True' is not a boolean; use true or false"),
+        ("PeerAllowDnsResolutionFromRemoteVpc", "1", "'1' is not a boolean; use true or false"),
         ("OnExistingConnection", "Ignore", "'Ignore' is unknown; use Fail"),
         ("Tags", {"Team": "net"}, "must be a list; write [{Key: ..., Value: ...}]"),
         ("Tags", ["Team"], "[0] must be an object; write {Key: ..., Value: ...}"),
@@ -225,10 +225,18 @@ def test_every_problem_is_told_at_once() -> None:
         ("Routes", {"RouteTableIds": TABLE}, ".RouteTableIds must be a list; write [...]"),
         ("PeerRoleArn", "", "is empty; leave it out, with !Ref AWS::NoValue where it depends on a condition"),
         ("Routes", {"RouteTableIds": [TABLE, "rtb-1"]}, ".RouteTableIds[1] 'rtb-1' is not a route table id like"),
-        ("Routes", {"AllRouteTables": "on"}, ".AllRouteTables 'on' is no boolean; use true or false"),
+        ("Routes", {"AllRouteTables": "on"}, ".AllRouteTables 'on' is not a boolean; use true or false"),
         ("Routes", {"OnConflict": "skip"}, ".OnConflict 'skip' is unknown; use Fail or Skip or Replace"),
-        ("Routes", {"DestinationCidrBlocks": ["ten"]}, ".DestinationCidrBlocks[0] 'ten' is no CIDR block; write one"),
-        ("PeerRoutes", {"ExcludeCidrBlocks": ["10.0.0.0/33"]}, ".ExcludeCidrBlocks[0] '10.0.0.0/33' is no CIDR block"),
+        (
+            "Routes",
+            {"DestinationCidrBlocks": ["ten"]},
+            ".DestinationCidrBlocks[0] 'ten' is not a CIDR block; write one",
+        ),
+        (
+            "PeerRoutes",
+            {"ExcludeCidrBlocks": ["10.0.0.0/33"]},
+            ".ExcludeCidrBlocks[0] '10.0.0.0/33' is not a CIDR block",
+        ),
     ],
 )
 def test_wrong_value(name: str, value: object, told: str) -> None:
@@ -328,7 +336,7 @@ def test_no_boolean(path: tuple[str, ...], value: object) -> None:
     with pytest.raises(InvalidRequest) as raised:
         parse(raw, HOME)
 
-    assert f"{'.'.join(path)} {value!r} is no boolean; use true or false." == raised.value.cause
+    assert f"{'.'.join(path)} {value!r} is not a boolean; use true or false." == raised.value.cause
 
 
 @pytest.mark.parametrize(
@@ -343,7 +351,7 @@ def test_no_cidr_block(key: str, written: str) -> None:
     """The item is named: a list may have a hundred of them."""
     rule = {"AllRouteTables": "true", key: ["10.8.0.0/16", written]}
 
-    assert f"{written!r} is no CIDR block; write one like 10.1.0.0/16" == about(f"Routes.{key}[1]", Routes=rule)
+    assert f"{written!r} is not a CIDR block; write one like 10.1.0.0/16" == about(f"Routes.{key}[1]", Routes=rule)
 
 
 @pytest.mark.parametrize(
@@ -458,7 +466,7 @@ def test_external_id_is_never_echoed(value: str) -> None:
     [
         ("PeerRoleArn", {"PeerOwnerId": "222222222222", "PeerRoleArn": "Peering"}, "is not the ARN of an IAM role"),
         ("RoleArn", {"RoleArn": "Peering", "ExternalId": "an-id"}, "is not the ARN of an IAM role"),
-        ("AutoAccept", {"PeerOwnerId": "222222222222", "AutoAccept": "no"}, "is no boolean; use true or false"),
+        ("AutoAccept", {"PeerOwnerId": "222222222222", "AutoAccept": "no"}, "is not a boolean; use true or false"),
     ],
 )
 def test_wrong_value_is_told_once(name: str, more: dict[str, object], told: str) -> None:
@@ -487,7 +495,7 @@ def test_role_of_another_partition(prefix: str, home: Home, partition: str) -> N
 @pytest.mark.parametrize("name", ["Region", "PeerRegion"])
 def test_unknown_region(name: str, region: str, hint: str) -> None:
     """A Region that does not exist would end as a time-out of DNS."""
-    assert f"{region!r} is no Region of partition aws{hint}" == about(name, **{name: region})
+    assert f"{region!r} is not a Region of partition aws{hint}" == about(name, **{name: region})
 
 
 def test_regions_are_those_of_the_partition() -> None:
@@ -495,7 +503,7 @@ def test_regions_are_those_of_the_partition() -> None:
     raw = given(PeerRegion="cn-northwest-1", PeerRoleArn=PEER_ROLE.replace("aws", "aws-cn"))
 
     assert "cn-northwest-1" == parse(raw, CHINA).peer_own_region(CHINA)
-    assert "'us-east-1' is no Region of partition aws-cn" == about("PeerRegion", CHINA, PeerRegion="us-east-1")
+    assert "'us-east-1' is not a Region of partition aws-cn" == about("PeerRegion", CHINA, PeerRegion="us-east-1")
 
 
 # Tags
@@ -887,8 +895,8 @@ def test_reason_has_every_problem() -> None:
         parse(given(AutoAccept="yes", Region="us-esat-1"), HOME)
 
     assert (
-        "InvalidRequest: 2 findings: (1) AutoAccept 'yes' is no boolean; use true or false. (2) Region 'us-esat-1' is "
-        "no Region of partition aws; did you mean us-east-1? Nothing was changed."
+        "InvalidRequest: 2 findings: (1) AutoAccept 'yes' is not a boolean; use true or false. (2) Region "
+        "'us-esat-1' is not a Region of partition aws; did you mean us-east-1? Nothing was changed."
     ) == raised.value.reason
 
 
@@ -901,7 +909,7 @@ def test_long_reason_has_every_property() -> None:
 
     assert REASON_LIMIT < len(reason) <= FINDINGS_LIMIT
     assert reason.startswith("InvalidRequest: 8 findings: (1) VpcId 'wrong' is not a VPC id")
-    assert reason.endswith("(8) AutoAccept 'wrong' is no boolean; use true or false. Nothing was changed.")
+    assert reason.endswith("(8) AutoAccept 'wrong' is not a boolean; use true or false. Nothing was changed.")
 
 
 @pytest.mark.parametrize("unknown", [("Foo",), ("Foo", "Zzz")], ids=["one", "two"])

@@ -69,7 +69,7 @@ def test_response_goes_nowhere_else(host: str) -> None:
 
 def test_response_is_never_sent_in_the_clear() -> None:
     """The signature in the URL lets anybody answer for us."""
-    with pytest.raises(ValidationError, match="no ResponseURL of CloudFormation"):
+    with pytest.raises(ValidationError, match="not a ResponseURL of CloudFormation"):
         request("Create", ResponseURL=f"http://{BUCKET}.s3.amazonaws.com{QUERY}")
 
 

@@ -73,12 +73,12 @@ def test_tables(rule: RouteRule, tables: list[str]) -> None:
 @pytest.mark.parametrize(
     ("rule", "cause"),
     [
-        (RouteRule(subnet_ids=("subnet-x",)), "Routes.SubnetIds: subnet-x is no subnet of vpc-hub"),
-        (RouteRule(subnet_ids=("subnet-one",)), "Routes.SubnetIds: subnet-one is no subnet of vpc-hub"),
+        (RouteRule(subnet_ids=("subnet-x",)), "Routes.SubnetIds: subnet-x is not a subnet of vpc-hub"),
+        (RouteRule(subnet_ids=("subnet-one",)), "Routes.SubnetIds: subnet-one is not a subnet of vpc-hub"),
         (RouteRule(subnet_tags=(("Use", "none"),)), "Routes.SubnetTags match no subnet of vpc-hub"),
         (RouteRule(route_table_tags=(("Tier", "none"),)), "Routes.RouteTableTags match no table of vpc-hub"),
         (RouteRule(route_table_tags=(("Edge", "yes"),)), "Routes.RouteTableTags match no table of vpc-hub"),
-        (RouteRule(("rtb-x",)), "Routes.RouteTableIds: rtb-x is no table of vpc-hub"),
+        (RouteRule(("rtb-x",)), "Routes.RouteTableIds: rtb-x is not a table of vpc-hub"),
     ],
 )
 def test_a_selector_that_matches_nothing(rule: RouteRule, cause: str) -> None:
@@ -96,7 +96,7 @@ def test_the_accepters_rule_is_named_as_such() -> None:
 
     assert [
         f"PeerRoutes.RouteTableTags match no table {where}",
-        f"PeerRoutes.SubnetIds: subnet-app is no subnet {where}",
+        f"PeerRoutes.SubnetIds: subnet-app is not a subnet {where}",
     ] == [refusal.cause for refusal in plan(desired(peer_routes=rule), world()).refusals]
 
 
@@ -152,7 +152,7 @@ def test_destinations_that_are_not_there() -> None:
     assert [
         (
             NotFound,
-            "Routes.DestinationSubnetIds: subnet-app is no subnet of vpc-spoke (eu-west-1, 222222222222).",
+            "Routes.DestinationSubnetIds: subnet-app is not a subnet of vpc-spoke (eu-west-1, 222222222222).",
         ),
         (NotFound, "Routes.DestinationPrefixListIds: pl-2 is not in us-east-1 (111111111111)."),
     ] == refusals(rule, world())
