@@ -24,8 +24,8 @@ from handler.observe import Sides
 from handler.parallel import run
 from handler.telemetry import logger
 
-NEVER: Final = ("invalidparameter", "natgatewaynotfound", "invalidinstanceid")
-"""How codes of EC2 begin that no retry of ReplaceRoute changes: the target is gone, or of another network."""
+NEVER: Final = ("gateway.notattached", "invalidparameter", "invalidinstanceid", "natgatewaynotfound")
+"""How codes of EC2 begin that no retry of ReplaceRoute changes: the target is gone, detached, or of another network."""
 
 Applied = Callable[[Change], None]
 """Told each change that EC2 has made."""

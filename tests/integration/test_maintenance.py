@@ -384,7 +384,7 @@ def test_a_change_that_is_denied_stops_no_other(
     found = kept(stack) or []
 
     assert [False, False, True, True, True] == sorted(finding.done for finding in found)
-    assert (Kind.ROLE, "requester") == (found[-1].kind, found[-1].side)
+    assert (Kind.FAILURE, "requester") == (found[-1].kind, found[-1].side)
     tables = [{*destinations} for destinations in world.routes(pair[0]).values()]
     assert [set(), {"10.8.0.0/16"}] == sorted(tables, key=len)
 

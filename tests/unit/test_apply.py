@@ -97,6 +97,7 @@ def invalid(code: str) -> InvalidRequest:
     [
         NotFound("igw-1 is gone.", "Wait."),
         invalid("invalidparametervalue"),
+        invalid("gateway.notattached"),
         invalid("natgatewaynotfound"),
         invalid("invalidinstanceid"),
         AccessDenied("No.", "Allow it."),
