@@ -55,6 +55,8 @@ class Engine:
     """Those of the last success."""
     events: list[Event] = field(default_factory=list)
     invocations: list[Invocation] = field(default_factory=list)
+    answers: list[Any] = field(default_factory=list)
+    """What the invocations returned: to an operator, who asks directly, or to Lambda."""
     armed: Hook | None = None
     problems: list[str] = field(default_factory=list)
     """What CloudFormation itself would complain about."""
@@ -184,7 +186,7 @@ class Engine:
             hook.ends = began + SECONDS
         ended = "ok"
         try:
-            self.start(hook)(event, Context(self.here.time.now, began + SECONDS))
+            self.answers.append(self.start(hook)(event, Context(self.here.time.now, began + SECONDS)))
         except Killed:
             ended = "killed"
         except (Undelivered, BatchProcessingError, PeeringError) as failure:
