@@ -63,6 +63,8 @@ class Engine:
     """Those of the last success."""
     events: list[Event] = field(default_factory=list)
     invocations: list[Invocation] = field(default_factory=list)
+    answers: list[Any] = field(default_factory=list)
+    """What the invocations returned: to an operator, who asks directly, or to Lambda."""
     armed: Hook | None = None
     problems: list[str] = field(default_factory=list)
     """What CloudFormation itself would complain about."""
@@ -261,6 +263,7 @@ class Engine:
             handler = self.start(hook)
             self.here.process.request_id = event.get("RequestId")
             self.returned = handler(event, Context(self.here.time.now, began + SECONDS))
+            self.answers.append(self.returned)
         except Killed:
             ended = "killed"
         except (Undelivered, BatchProcessingError, PeeringError) as failure:

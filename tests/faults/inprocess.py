@@ -22,6 +22,8 @@ import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from moto.core.utils import method_names_from_class
 from moto.dynamodb.models import dynamodb_backends
+from moto.sns.models import sns_backends
+from moto.sqs.models import sqs_backends
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from handler.cfn import PeeringResource
@@ -250,6 +252,13 @@ class InProcess:
         """Return all items of the registry, parsed."""
         table = dynamodb_backends[HUB]["us-east-1"].tables[TABLE]
         return [json.loads(item.attrs["Body"].value) for item in table.all_items()]
+
+    def sent(self) -> tuple[list[str], list[str]]:
+        """Return the messages that wait in the queue of maintenance, and those that the topic of findings has told."""
+        queue = sqs_backends[HUB]["us-east-1"].queues[self.queue_url.rpartition("/")[2]]
+        topic = sns_backends[HUB]["us-east-1"].topics[self.topic_arn]
+        waiting = queue._messages  # noqa: SLF001  # to receive them takes them away
+        return [str(each.body) for each in waiting], [str(each) for each in topic.sent_notifications]
 
     def begin(self, hook: Hook) -> None:
         """Let what is called from now on be a fresh process', whose calls go through the hook."""

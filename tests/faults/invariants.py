@@ -153,7 +153,15 @@ def _strangers(scene: Scene) -> Iterator[Violation]:
 
 
 def _secrets(scene: Scene, log: str) -> Iterator[Violation]:
-    written = {"logs and metrics": log, "responses": scene.here.bucket.puts, "registry": scene.here.items()}
+    queue, topic = scene.here.sent()
+    written = {
+        "logs and metrics": log,
+        "responses": scene.here.bucket.puts,
+        "registry": scene.here.items(),
+        "queue": queue,
+        "topic": topic,
+        "answers": [engine.answers for engine in scene.engines],
+    }
     for place, told in written.items():
         text = told if isinstance(told, str) else json.dumps(told)
         yield from (

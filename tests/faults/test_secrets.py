@@ -9,12 +9,29 @@ import pytest
 from handler.telemetry import logger
 from tests.faults.inprocess import in_process
 from tests.faults.invariants import checked, credentials
-from tests.faults.paths import cleaned, created, deleted, found, reverted, updated
+from tests.faults.paths import asked, cleaned, created, deleted, found, maintained, meddled, reverted, updated
 from tests.faults.runs import FOUR, captured
 from tests.faults.scene import MORE_TAGS, Scene
 from tests.harness import EXTERNAL_ID
 
-LIFE = (created, updated(Tags=MORE_TAGS), reverted(Tags=MORE_TAGS), updated(peer=1), cleaned, deleted, found, deleted)
+
+def planned(scene: Scene) -> None:
+    """Ask what a Create would do, as an operator who gives the external id."""
+    asked(Action="Plan", ResourceProperties=scene.properties(peer=1))(scene)
+
+
+MAINTAINED = (asked(Action="Sweep"), meddled, maintained, planned)
+LIFE = (
+    created,
+    *MAINTAINED,
+    updated(Tags=MORE_TAGS),
+    reverted(Tags=MORE_TAGS),
+    updated(peer=1),
+    cleaned,
+    deleted,
+    found,
+    deleted,
+)
 
 
 @pytest.fixture
@@ -44,6 +61,9 @@ def test_all_was_searched(lived: tuple[Scene, StringIO]) -> None:
     assert {"DEBUG", "INFO"} <= {line.get("level") for line in lines}
     assert any("_aws" in line for line in lines)
     assert scene.here.items()
+    assert all(scene.here.sent())
+    (engine,) = scene.engines
+    assert any("Changes" in answer for answer in engine.answers if answer)
     assert len([*credentials()]) > len(LIFE)
     sent = {call.params.get("ExternalId") for call in scene.here.aws.calls if call.operation == "AssumeRole"}
     assert {EXTERNAL_ID} == sent
