@@ -78,6 +78,8 @@ class Engine:
     """Requests that must fail."""
     blind: bool = False
     """Whether a Delete could not reach the accepter's side, as whoever made it so has said."""
+    delayed: bool = False
+    """Whether a call was refused for long, as whoever made it so has said."""
     unrecorded: set[str] = field(default_factory=set)
     """Requests whose answer the registry could not take, as whoever made it so has said."""
     leftovers: bool = False

@@ -16,7 +16,7 @@ from botocore.awsrequest import AWSResponse
 
 from handler.telemetry import logger
 from tests.faults.engine import Engine, Handler
-from tests.faults.fault import KINDS, PASSING, Fault, applies
+from tests.faults.fault import KINDS, LASTING, PASSING, Fault, applies
 from tests.faults.inprocess import READS, Call, Hook, InProcess, Send, in_process
 from tests.faults.invariants import checked, replayed, succeeded
 from tests.faults.paths import ONCE, PATHS, Path
@@ -110,6 +110,7 @@ def excuse(scene: Scene, engine: Engine, fault: Fault) -> None:
     if event.get("RequestType") == "Delete":
         peer = scene.ends(event["ResourceProperties"])[1]
         engine.blind = fault.blinds(peer.account, peer.region)
+    engine.delayed |= fault.kind in LASTING
     if fault.unrecords and not faulted.answered:
         engine.unrecorded.add(event.get("RequestId", ""))
 

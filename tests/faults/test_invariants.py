@@ -189,6 +189,13 @@ def test_an_update_keeps_its_id(scene: Scene) -> None:
     assert ["an Update that was no replacement"] == [problem[:33] for problem in scene.engine.problems]
 
 
+def test_many_calls_are_found(scene: Scene) -> None:
+    """What calls again and again though nothing is refused has no bounds."""
+    scene.engine.invocations[0].calls = 121
+
+    assert {"bounded"} == found(checked(scene, ""))
+
+
 def test_a_delete_that_needs_many_invocations_is_found(scene: Scene) -> None:
     """A Delete that succeeds only when it is sent again and again does not converge."""
     invoke, times = PeeringResource.__call__, iter(range(9))
