@@ -174,8 +174,7 @@ def test_deployments_during_a_sweep_are_never_throttled(world: World, monkeypatc
     world.aws.watchers.clear()
     world.aws.settings.latency = CALL_SECONDS
     lanes, began = Lanes(world.time, LINES + 1), world.time.now()
-    for side_by_side in ("parallel", "observe"):
-        monkeypatch.setattr(f"handler.{side_by_side}.ThreadPoolExecutor", InTurn)
+    monkeypatch.setattr("handler.parallel.ThreadPoolExecutor", InTurn)
     monkeypatch.setattr("local.strict.gateway.time", SimpleNamespace(sleep=lanes.sleep))
     monkeypatch.setattr(world.time, "sleep", lanes.sleep)
     worker = world.maintenance()
