@@ -348,6 +348,7 @@ def test_an_update_that_finds_its_vpcs_again_costs_no_more(world: World, pair: t
     assert len(calls) <= 8 + 1
 
 
+@topologies
 def test_another_query_is_a_replacement_where_it_finds_another(world: World, pair: tuple[Vpc, Vpc]) -> None:
     """The clean-up's Delete has the old query, and the old id: it takes the old connection alone."""
     vpc, peer = pair

@@ -93,6 +93,7 @@ def test_ends_that_were_told(world: World, pair: tuple[Vpc, Vpc]) -> None:
     assert [] == stack_writes(stack, one_side(world, pcx, peer, OwnerId=vpc.account))
 
 
+@topologies
 @pytest.mark.parametrize(
     ("wrong", "which"),
     [
