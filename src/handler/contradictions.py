@@ -166,6 +166,10 @@ def _check_rule(name: str, routes: Routes) -> Iterator[Problem]:
     if not (by_id or by_tags or routes.all_route_tables or routes.main_route_table):
         text = "name no table; give RouteTableIds, SubnetIds, RouteTableTags, SubnetTags, AllRouteTables or "
         yield Problem(name, f"{text}MainRouteTable")
+    others = routes.destination_subnet_ids or routes.destination_prefix_list_ids
+    if routes.destination_cidr_blocks is not None and not (routes.destination_cidr_blocks or others):
+        text = f"is empty; leave it out for every block of the other VPC, give blocks, or leave out {name}"
+        yield Problem(f"{name}.DestinationCidrBlocks", text)
     for table_id in sorted(set(routes.route_table_ids) & set(routes.exclude_route_table_ids)):
         yield Problem(f"{name}.ExcludeRouteTableIds", f"name {table_id}, as RouteTableIds does; keep one")
     for excluded in routes.exclude_cidr_blocks:

@@ -75,7 +75,7 @@ def not_ours(desired: Desired, connection: Connection) -> PeeringError:
 def not_to_touch(desired: Desired, observed: Observed) -> Iterator[PeeringError]:
     """Yield why the connection between the VPCs cannot be this resource's."""
     if desired.foreign_id:
-        yield from _not_the_one(desired, observed.view(desired.lead).connection(desired.foreign_id))
+        yield from _not_the_one(desired, observed)
         return
     swapped = desired.previous is not None and desired.previous.ends == desired.ends[::-1]
     pair = [*_pair(desired, observed)]
@@ -124,9 +124,9 @@ def _exists_already(connection: Connection) -> PeeringError:
     return failure
 
 
-def _not_the_one(desired: Desired, connection: Connection | None) -> Iterator[PeeringError]:
+def _not_the_one(desired: Desired, observed: Observed) -> Iterator[PeeringError]:
     """Yield why a connection that somebody else requested is not the one that the properties describe."""
-    end = desired.accepter.end
+    end, connection = desired.accepter.end, observed.view(desired.lead).connection(desired.foreign_id)
     if connection is None:
         yield NotFound(
             f"VpcPeeringConnectionId {desired.foreign_id} is not in {end.region} of account {end.account}.",
@@ -134,9 +134,13 @@ def _not_the_one(desired: Desired, connection: Connection | None) -> Iterator[Pe
         )
         return
     if desired.previous and not desired.previous.foreign_id and desired.connection_id == desired.foreign_id:
+        adopted = observed.stood.get(connection.connection_id) or ADOPTED in connection.tags
         yield InvalidRequest(
-            f"VpcPeeringConnectionId {desired.foreign_id} is the connection that this resource itself has requested.",
-            "Leave VpcPeeringConnectionId out: it is for connections that somebody else requests.",
+            f"VpcPeeringConnectionId {desired.foreign_id} is the connection that this resource "
+            f"{'has adopted' if adopted else 'itself has requested'}.",
+            "Keep OnExistingConnection: Adopt instead; or delete the resource, which leaves it, and make another one."
+            if adopted
+            else "Leave VpcPeeringConnectionId out: it is for connections that somebody else requests.",
         )
     if not connection.status.live:
         yield ResourceConflict(

@@ -161,7 +161,13 @@ def _plan_end(desired: Desired, observed: Observed, connection: Connection) -> I
 def _missing_vpcs(desired: Desired, observed: Observed) -> Iterator[PeeringError]:
     for side, view in observed.sides():
         end, prefix = desired.side(side).end, side.prefix
-        if view.vpc is None:
+        if view.vpc is None and desired.side(side).vpc_tags:
+            yield NotFound(
+                f"{end.vpc_id}, which {prefix}VpcTags found for this resource, is not in {end.region} of account "
+                f"{end.account} any more.",
+                f"Give the id of the new VPC as {prefix}VpcId, or change {prefix}VpcTags: until then it stays.",
+            )
+        elif view.vpc is None:
             yield NotFound(
                 f"{prefix}VpcId {end.vpc_id} is not in {end.region} of account {end.account}.",
                 f"Check {prefix}VpcId, {prefix}Region and {prefix}RoleArn.",

@@ -1,6 +1,7 @@
 """What the rules of `Routes` and `PeerRoutes` mean: which tables they choose, and which destinations. Pure."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from handler.errors import ROUTES, InvalidRequest, NotFound, NotStabilized, PeeringError
 from handler.model import (
@@ -108,6 +109,15 @@ def _bad_tables(desired: Desired, observed: Observed, side: Side) -> Iterator[Pe
             )
             refusal.part = table_id
             yield refusal
+    earlier = rule_of(desired.same_pair, side).exclude_route_table_ids if desired.same_pair else ()
+    for table_id in rule.exclude_route_table_ids:
+        if table_id not in known and table_id not in earlier:  # one that was deleted since needs no protection
+            yield _nowhere(desired, side, f"{name}.ExcludeRouteTableIds: {table_id} is not a table", "a route table")
+    if not any(_tables(rule, view)) and any(_tables(replace(rule, exclude_route_table_ids=()), view)):
+        yield NotFound(
+            f"{name}.ExcludeRouteTableIds have every table that {name} choose.",
+            f"Choose or keep one table at least, or leave out {name}.",
+        )
     if rule.route_table_tags and not any(
         matches(rule.route_table_tags, table.tags) for table in view.tables if not table.gateway
     ):

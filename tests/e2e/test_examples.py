@@ -56,6 +56,7 @@ def test_hub_account(lab: Installed, installation: Installation) -> None:
     peer = lab.peer_vpc("accepter", "10.8.0.0/16", ACCEPTER)
     role_arn = installation.deploy_role(REQUESTER, AllowRequesting="true")
     peer_role_arn = installation.deploy_role(ACCEPTER, RequesterAccountId=REQUESTER)
+    lab.ec2(peer).associate_vpc_cidr_block(VpcId=peer.id, CidrBlock="100.64.0.0/16")
     parameters = {
         "VpcId": vpc.id,
         "Region": vpc.region,
@@ -66,6 +67,7 @@ def test_hub_account(lab: Installed, installation: Installation) -> None:
         "PeerRegion": peer.region,
         "PeerRoleArn": peer_role_arn,
         "PeerExternalId": EXTERNAL_ID,
+        "MultipathResilience": "true",
     }
     stack = lab.stack()
     with lab.counted() as calls:
@@ -73,6 +75,7 @@ def test_hub_account(lab: Installed, installation: Installation) -> None:
     outputs = stack.outputs
     assert (outputs["RequesterOwnerId"], outputs["AccepterOwnerId"]) == (REQUESTER, ACCEPTER)
     assert {call.service for call in calls if call.account == HOME} == {"sts"}
+    assert lab.connection(vpc, outputs["PeeringId"])["MultipathResilienceStatus"] == "enabled"
     assert lab.routes(vpc) == routes_to(vpc, peer, outputs["PeeringId"])
     assert lab.routes(peer) == routes_to(peer, vpc, outputs["PeeringId"])
     assert stack.delete() == "DELETE_COMPLETE"
@@ -193,7 +196,7 @@ def test_vendor(lab: Installed) -> None:
 
 
 def test_adoption(lab: Installed) -> None:
-    """A peering with some routes is taken over and completed, and is as it was when the stack has gone."""
+    """A peering with some routes is taken over and completed, another way goes by it; all is as it was in the end."""
     vpc, peer = lab.vpc("here", "10.0.0.0/16"), lab.peer_vpc("there", "10.8.0.0/16")
     request = lab.ec2(vpc).create_vpc_peering_connection(
         VpcId=vpc.id, PeerVpcId=peer.id, PeerOwnerId=peer.account, PeerRegion=peer.region
@@ -204,6 +207,9 @@ def test_adoption(lab: Installed) -> None:
     lab.ec2(vpc).create_route(
         RouteTableId=main, DestinationCidrBlock="10.8.0.0/16", VpcPeeringConnectionId=connection_id
     )
+    gateway = lab.ec2(vpc).create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    lab.ec2(vpc).attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc.id)
+    lab.ec2(vpc).create_route(RouteTableId=other, DestinationCidrBlock="10.8.0.0/16", GatewayId=gateway)
     parameters = {
         "VpcId": vpc.id,
         "PeerVpcId": peer.id,
@@ -220,7 +226,7 @@ def test_adoption(lab: Installed) -> None:
     lab.settle()
     assert stack.delete() == "DELETE_COMPLETE"
     assert lab.live(vpc) == [connection_id]
-    assert lab.routes(vpc) == {main: {"10.8.0.0/16": connection_id}, other: {}}
+    assert lab.routes(vpc) == {main: {"10.8.0.0/16": connection_id}, other: {"10.8.0.0/16": gateway}}
     assert lab.routes(peer) == no_routes(peer)
     assert not lab.connection(vpc, connection_id).get("Tags")
 

@@ -306,6 +306,7 @@ def test_what_another_stack_has_claimed_is_not_taken_back(world: World, pair: tu
     assert [] == writes(calls)
 
 
+@topologies
 @directions
 def test_leaving_an_adopted_connection(world: World, pair: tuple[Vpc, Vpc], *, backwards: bool) -> None:
     """Another VPC: the routes follow, and do not go back to the connection that was left when the resource goes."""

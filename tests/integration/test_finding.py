@@ -80,11 +80,16 @@ def test_tables_are_found_on_both_sides(world: World, pair: tuple[Vpc, Vpc]) -> 
         ),
         (
             {"AllRouteTables": "true", "DestinationPrefixListIds": ["pl-0a1b2c3d4e5f60718"]},
-            "Routes.DestinationPrefixListIds: pl-0a1b2c3d4e5f60718 is not in us-east-1 (111111111111).",
+            "Routes.DestinationPrefixListIds: pl-0a1b2c3d4e5f60718 is not in us-east-1 (",
+        ),
+        (
+            {"AllRouteTables": "true", "ExcludeRouteTableIds": ["rtb-0a1b2c3d4e5f60718"]},
+            "Routes.ExcludeRouteTableIds: rtb-0a1b2c3d4e5f60718 is no table of ",
         ),
     ],
-    ids=["subnet", "subnet tags", "table tags", "destination subnet", "prefix list"],
+    ids=["subnet", "subnet tags", "table tags", "destination subnet", "prefix list", "excluded table"],
 )
+@topologies
 def test_what_matches_nothing_is_named(
     world: World, pair: tuple[Vpc, Vpc], rule: dict[str, object], cause: str
 ) -> None:
@@ -108,6 +113,21 @@ def test_tags_that_are_gone_do_not_hold_up_a_delete(world: World, pair: tuple[Vp
     assert "NotFound" in stack.update(world.properties(*pair, Routes={"SubnetTags": TIER}))["Reason"]
     assert "SUCCESS" == stack.delete()["Status"]
     assert {} == routed(world, vpc)
+
+
+def test_a_table_that_was_excluded_and_deleted(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """Nothing is left to protect: the next Update goes on, and a new mistake is still told."""
+    vpc, _ = pair
+    doomed = world.ec2(vpc).create_route_table(VpcId=vpc.id)["RouteTable"]["RouteTableId"]
+    rule = {"AllRouteTables": "true", "ExcludeRouteTableIds": [doomed]}
+    stack = world.stack()
+    stack.create(world.properties(*pair, Routes=rule))
+    world.ec2(vpc).delete_route_table(RouteTableId=doomed)
+
+    assert "SUCCESS" == stack.update(world.properties(*pair, Routes={**rule, "OnConflict": "Skip"}))["Status"]
+    mistyped = {**rule, "ExcludeRouteTableIds": [doomed, "rtb-0a1b2c3d4e5f60718"]}
+    assert "rtb-0a1b2c3d4e5f60718 is no table" in stack.update(world.properties(*pair, Routes=mistyped))["Reason"]
+    assert "SUCCESS" == stack.delete()["Status"]
 
 
 # Destinations
@@ -328,6 +348,7 @@ def test_an_update_that_finds_its_vpcs_again_costs_no_more(world: World, pair: t
     assert len(calls) <= 8 + 1
 
 
+@topologies
 def test_another_query_is_a_replacement_where_it_finds_another(world: World, pair: tuple[Vpc, Vpc]) -> None:
     """The clean-up's Delete has the old query, and the old id: it takes the old connection alone."""
     vpc, peer = pair
@@ -346,6 +367,29 @@ def test_another_query_is_a_replacement_where_it_finds_another(world: World, pai
     assert [moved["PhysicalResourceId"]] == world.live(vpc)
     assert {0, 1} == routed(world, other).keys()
     assert {} == routed(world, peer)
+
+
+def test_a_vpc_that_was_found_and_built_anew(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """The template has no PeerVpcId to check: the reason says whence the id is, and what leads to the new one."""
+    vpc, peer = pair
+    ec2 = world.ec2(peer)
+    empty = ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"]
+    tag(world, peer, empty, Name="gone")
+    query = sought(world, pair, PeerVpcTags=[{"Key": "Name", "Value": "gone"}], PeerRoutes=None)
+    stack = world.stack()
+    pcx = stack.create(query)["PhysicalResourceId"]
+    ec2.delete_vpc_peering_connection(VpcPeeringConnectionId=pcx)
+    ec2.delete_vpc(VpcId=empty)
+    tag(world, peer, peer.id, Name="gone")
+
+    reason = stack.update({**query, "Preflight": "Off"})["Reason"]
+
+    assert f"{empty}, which PeerVpcTags found for this resource, is not in {peer.region}" in reason
+    assert "Give the id of the new VPC as PeerVpcId, or change PeerVpcTags" in reason
+    given_id = {**query, "PeerVpcId": peer.id}
+    del given_id["PeerVpcTags"]
+    assert peer.id == stack.update(given_id)["Data"]["AccepterVpcId"]
+    assert [stack.physical_id] == world.live(vpc)
 
 
 def test_a_replacement_by_query_is_rolled_back_by_an_update(world: World, pair: tuple[Vpc, Vpc]) -> None:

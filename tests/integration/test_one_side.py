@@ -93,6 +93,7 @@ def test_ends_that_were_told(world: World, pair: tuple[Vpc, Vpc]) -> None:
     assert [] == stack_writes(stack, one_side(world, pcx, peer, OwnerId=vpc.account))
 
 
+@topologies
 @pytest.mark.parametrize(
     ("wrong", "which"),
     [
@@ -229,6 +230,22 @@ def test_our_own_connection_is_not_given_as_somebodys(world: World, pair: tuple[
     refused = stack.update(one_side(world, pcx, pair[1]))
 
     assert f"{pcx} is the connection that this resource itself has requested." in refused["Reason"]
+
+
+@topologies
+def test_what_was_adopted_is_not_given_as_somebodys(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """The reason does not claim that we have requested it, and says how to get there."""
+    pcx = world.peer(*pair)
+    stack = world.stack()
+    stack.create(world.properties(*pair, OnExistingConnection="Adopt"))
+    given = one_side(world, pcx, pair[1])
+
+    refused = stack.update(given)
+    assert f"{pcx} is the connection that this resource has adopted." in refused["Reason"]
+    assert refused["Reason"].endswith("or delete the resource, which leaves it, and make another one.")
+
+    assert "SUCCESS" == stack.delete()["Status"]
+    assert ("SUCCESS", pcx) == tuple(world.stack("new").create(given)[key] for key in ("Status", "PhysicalResourceId"))
 
 
 def test_a_role_that_is_gone_fails_the_delete(world: World, pair: tuple[Vpc, Vpc]) -> None:

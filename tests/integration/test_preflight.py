@@ -306,6 +306,7 @@ def test_nobody_accepts(world: World, pair: tuple[Vpc, Vpc]) -> None:
     assert [] == world.live(pair[0])
 
 
+@topologies
 def test_the_other_party_rejects(world: World, pair: tuple[Vpc, Vpc]) -> None:
     """It will not change its mind for waiting: told at once."""
     act_while_it_waits(world, pair[1], "reject")

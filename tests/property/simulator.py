@@ -37,6 +37,7 @@ def subject(desired: Desired, planned: Plan) -> str:
 def converge(desired: Desired, observed: Observed, planned: Plan) -> Observed:
     """Return the world after a whole plan, with the records that the registry then keeps."""
     *_, last = worlds(desired, _noted(observed, planned), planned)
+    last = _noted(last, plan(desired, last))  # of what was requested by then
     ahead = _remembered(observed, planned, subject(desired, planned))
     return replace(last, records=_kept(ahead, planned, subject(desired, planned)))
 

@@ -68,22 +68,29 @@ def some(items: tuple[str, ...]) -> st.SearchStrategy[tuple[str, ...]]:
 
 
 def rules(side: Side) -> st.SearchStrategy[RouteRule | None]:
-    """Draw a rule of one side, of tables that may exist and destinations outside its VPC."""
+    """Draw a rule of one side, of tables that may exist and destinations outside its VPC.
+
+    What is excluded exists, and something is left: the rest is refused, see tests/unit/test_rules.py.
+    """
     destinations = (*BLOCKS[side.other], *ELSEWHERE)
-    return st.none() | st.builds(
+    drawn = st.builds(
         RouteRule,
         route_table_ids=some(TABLES[side][:1]),
         subnet_ids=some(tuple(subnet.subnet_id for subnet in SUBNETS[side])),
         subnet_tags=st.sampled_from([(), (("Tier", None),)]),
         all_route_tables=st.booleans(),
         main_route_table=st.booleans(),
-        exclude_route_table_ids=some(TABLES[side]),
+        exclude_route_table_ids=some(TABLES[side][1:2]),
         destination_cidr_blocks=st.none() | some(destinations),
         destination_subnet_ids=some(tuple(subnet.subnet_id for subnet in SUBNETS[side.other])),
         destination_prefix_list_ids=some((PREFIX_LIST,)),
         exclude_cidr_blocks=some(destinations[:3]),
         on_conflict=st.sampled_from(OnConflict),
     )
+    left = drawn.map(
+        lambda rule: replace(rule, main_route_table=rule.main_route_table or bool(rule.exclude_route_table_ids))
+    )
+    return st.none() | left
 
 
 @st.composite
@@ -144,7 +151,7 @@ def tables(draw: st.DrawFn, side: Side, blocks: tuple[str, ...]) -> tuple[RouteT
     """Draw the tables of a side: the local routes, static ones to any target, and propagated ones beside them."""
     found = []
     for number, table_id in enumerate(TABLES[side]):
-        if number and draw(st.booleans()):
+        if number > 1 and draw(st.booleans()):
             continue
         routes = [Route(block, "local", "CreateRouteTable") for block in blocks]
         for destination in draw(some((*BLOCKS[side.other], *ELSEWHERE))):

@@ -617,6 +617,14 @@ def test_a_tag_that_is_given_no_more_and_stood_before(world: Observed, expected:
     assert expected == changes(wanted, shown)
 
 
+def test_a_tag_of_before_that_stands_on_what_is_adopted_now() -> None:
+    """The connection that had ours has gone: the same tag on the one that somebody made in its place is theirs."""
+    world = observed(theirs(tags={**NAME, "Team": "net"}))
+    wanted = adopting(connection_id=PCX, previous=adopting(tags={"Team": "net"}))
+
+    assert [AdoptConnection] == [type(change) for change in changes(wanted, world)]
+
+
 def test_a_name_that_was_overwritten_comes_back() -> None:
     """With the Name that the template gives no more, the one from before."""
     seen = adopted()

@@ -399,6 +399,23 @@ def test_missing_vpc_is_refused(side: Side) -> None:
 
 
 @pytest.mark.parametrize("side", list(Side))
+def test_missing_vpc_that_a_query_had_found(side: Side) -> None:
+    """The template has no id to check: it is told what was found, and how to lead to another."""
+    wanted = desired()
+    asked = replace(wanted.side(side), vpc_tags=(("Name", "x"),))
+    wanted = replace(wanted, requester=asked) if side is Side.REQUESTER else replace(wanted, accepter=asked)
+
+    (refusal,) = plan(wanted, observed().with_side(side, vpc=None)).refusals
+
+    end, name = asked.end, f"{side.prefix}VpcTags"
+    cause = (
+        f"{end.vpc_id}, which {name} found for this resource, is not in {end.region} of account {end.account} any more."
+    )
+    assert (NotFound, cause) == (type(refusal), refusal.cause)
+    assert f"Give the id of the new VPC as {side.prefix}VpcId, or change {name}" in refusal.remedy
+
+
+@pytest.mark.parametrize("side", list(Side))
 def test_vpc_of_another_account_is_refused(side: Side) -> None:
     """A participant of a shared VPC sees it but cannot peer it."""
     end = ENDS[0] if side is Side.REQUESTER else ENDS[1]

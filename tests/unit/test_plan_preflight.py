@@ -55,6 +55,14 @@ def test_dns_attributes_of_a_request_that_is_left_pending(status: Status | None)
     assert [] == causes(desired(auto_accept=False), world)
 
 
+def test_dns_attributes_that_were_switched_off_since() -> None:
+    """The option is on, and nothing is to be asked of EC2: maintenance tells of it, and goes on."""
+    on = {side: frozenset({Option.DNS}) for side in Side}
+    world = observed(connection(options=on)).with_side(Side.REQUESTER, dns_off=("enableDnsHostnames",))
+
+    assert [] == causes(desired(allow_dns=True, peer_allow_dns=True), world)
+
+
 # Quotas
 
 

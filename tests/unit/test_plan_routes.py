@@ -75,7 +75,6 @@ def selected(rule: RouteRule, *tables: RouteTable) -> list[str]:
         (RouteRule(("rtb-a",), main_route_table=True), ["rtb-a", "rtb-main"]),
         (RouteRule(all_route_tables=True), ["rtb-a", "rtb-b", "rtb-main"]),
         (RouteRule(all_route_tables=True, exclude_route_table_ids=("rtb-b",)), ["rtb-a", "rtb-main"]),
-        (RouteRule(main_route_table=True, exclude_route_table_ids=("rtb-main",)), []),
     ],
 )
 def test_tables_are_the_union_less_the_excluded(rule: RouteRule, expected: list[str]) -> None:

@@ -868,6 +868,30 @@ def test_table_included_and_excluded() -> None:
     assert f"name {TABLE}, as RouteTableIds does; keep one" == about("Routes.ExcludeRouteTableIds", Routes=rule)
 
 
+@pytest.mark.parametrize("more", [{}, {"DestinationSubnetIds": []}])
+def test_no_destination_at_all(more: dict[str, object]) -> None:
+    """A stack that succeeds without a route is not what anybody asked for: an empty parameter, mostly."""
+    rule = {"MainRouteTable": "true", "DestinationCidrBlocks": [], **more}
+
+    told = about("PeerRoutes.DestinationCidrBlocks", PeerRoutes=rule)
+    assert "is empty; leave it out for every block of the other VPC, give blocks, or leave out PeerRoutes" == told
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"DestinationSubnetIds": ["subnet-0a1b2c3d4e5f60718"]},
+        {"DestinationPrefixListIds": ["pl-0a1b2c3d4e5f60718"]},
+        {"DestinationCidrBlocks": ["10.8.0.0/16"]},
+    ],
+)
+def test_no_block_beside_other_destinations(more: dict[str, list[str]]) -> None:
+    """Then an empty list says what it means."""
+    rule = {"MainRouteTable": "true", "DestinationCidrBlocks": [], **more}
+
+    assert parse(given(Routes=rule), HOME).routes is not None
+
+
 def test_table_of_both_sides() -> None:
     """A table is of one VPC."""
     rule = {"RouteTableIds": [TABLE]}

@@ -8,7 +8,7 @@ from handler.changes import CreateRoute
 from handler.errors import InvalidRequest, NotFound, PeeringError
 from handler.model import Observed, PrefixList, RouteRule, RouteTable, Side, Subnet
 from handler.plan import plan
-from tests.unit.given import BLOCKS, PEER_BLOCK, connection, desired, observed
+from tests.unit.given import ALL, BLOCKS, PCX, PEER_BLOCK, connection, desired, observed
 
 IPV6, PEER_IPV6 = "2001:db8::/56", "2001:db8:8::/56"
 MAIN = RouteTable("rtb-main", main=True)
@@ -62,7 +62,6 @@ def refusals(rule: RouteRule, seen: Observed) -> list[tuple[type[PeeringError], 
         (RouteRule(route_table_tags=(("Tier", "app"),), subnet_ids=("subnet-data",)), ["rtb-app", "rtb-data"]),
         (RouteRule(route_table_tags=(("Tier", "data"),), main_route_table=True), ["rtb-data", "rtb-main"]),
         (RouteRule(subnet_tags=(("Use", None),), exclude_route_table_ids=("rtb-main",)), ["rtb-app", "rtb-data"]),
-        (RouteRule(subnet_ids=("subnet-app",), exclude_route_table_ids=("rtb-app",)), []),
     ],
 )
 def test_tables(rule: RouteRule, tables: list[str]) -> None:
@@ -78,6 +77,10 @@ def test_tables(rule: RouteRule, tables: list[str]) -> None:
         (RouteRule(subnet_tags=(("Use", "none"),)), "Routes.SubnetTags match no subnet of vpc-hub"),
         (RouteRule(route_table_tags=(("Tier", "none"),)), "Routes.RouteTableTags match no table of vpc-hub"),
         (RouteRule(route_table_tags=(("Edge", "yes"),)), "Routes.RouteTableTags match no table of vpc-hub"),
+        (
+            RouteRule(all_route_tables=True, exclude_route_table_ids=("rtb-x",)),
+            "Routes.ExcludeRouteTableIds: rtb-x is not a table of vpc-hub",
+        ),
         (RouteRule(("rtb-x",)), "Routes.RouteTableIds: rtb-x is not a table of vpc-hub"),
     ],
 )
@@ -87,6 +90,18 @@ def test_a_selector_that_matches_nothing(rule: RouteRule, cause: str) -> None:
     told = [(NotFound, f"{cause} (us-east-1, 111111111111).")]
 
     assert told == refusals(rule, world()) == refusals(also, world())
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        RouteRule(subnet_ids=("subnet-app",), exclude_route_table_ids=("rtb-app",)),
+        RouteRule(main_route_table=True, exclude_route_table_ids=("rtb-app", "rtb-main")),
+    ],
+)
+def test_an_exclusion_that_leaves_no_table(rule: RouteRule) -> None:
+    """Success without a route is not what anybody asks for by naming tables."""
+    assert [(NotFound, "Routes.ExcludeRouteTableIds have every table that Routes choose.")] == refusals(rule, world())
 
 
 def test_the_accepters_rule_is_named_as_such() -> None:
@@ -175,3 +190,13 @@ def test_what_is_excluded_may_lie_anywhere() -> None:
 
     assert [(InvalidRequest, text)] == refusals(given, world())
     assert [("rtb-main", PEER_BLOCK)] == routes(replace(given, exclude_cidr_blocks=("10.0.0.0/16",)), world())
+
+
+def test_an_excluded_table_that_was_deleted_since() -> None:
+    """It was there when it was given, and needs no protection: neither an Update nor maintenance is held up."""
+    rule = RouteRule(all_route_tables=True, exclude_route_table_ids=("rtb-x",))
+    wanted = desired(routes=rule, connection_id=PCX, previous=desired(routes=rule))
+
+    assert () == plan(wanted, world()).refusals
+    assert 1 == len(plan(replace(wanted, previous=desired(routes=ALL)), world()).refusals)
+    assert 1 == len(plan(replace(wanted, previous=desired()), world()).refusals)
