@@ -151,8 +151,18 @@ class Ec2:
         return tuple(map(shapes.prefix_list, found))
 
     def route_tables(self, vpc_id: str) -> tuple[RouteTable, ...]:
-        """Return all route tables of a VPC, with all their routes."""
-        return tuple(map(shapes.route_table, self._of_vpc("route_tables", "RouteTables", vpc_id)))
+        """Return all route tables of a VPC, with all their routes; none where the VPC is not there.
+
+        Every VPC has a main table: where EC2 shows none, it does not show them yet.
+
+        Raises:
+            NotStabilized: it shows none of a VPC that it shows.
+
+        """
+        patience, pauses = self._deadline.within(0 if self._reads else VISIBLE_WITHIN), backoff(0.5, 5)
+        while not (found := self._of_vpc("route_tables", "RouteTables", vpc_id)) and self.vpc(vpc_id):
+            patience.pause(next(pauses), f"EC2 showed no route table of {vpc_id}, not even its main one")
+        return tuple(map(shapes.route_table, found))
 
     def connections_between(self, vpc_ids: Collection[str]) -> tuple[Connection, ...]:
         """Return the connections between two VPCs in both directions, those that have ended too."""

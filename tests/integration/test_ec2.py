@@ -202,3 +202,30 @@ def test_empty_page_is_not_the_end(
     assert "active" == getattr(ec2.wait("ConnectionActive", pcx), "status", None)
     with pytest.raises(NotStabilized):
         ec2.wait("ConnectionDeleted", pcx)
+
+
+@pytest.mark.parametrize(("empty", "seconds"), [(2, 3), (1000, VISIBLE_WITHIN)])
+def test_tables_that_do_not_show_yet(
+    world: World, ec2: Ec2, monkeypatch: pytest.MonkeyPatch, empty: int, seconds: float
+) -> None:
+    """Every VPC has a main table: to take an empty list for the truth would make no route, or leave all of them."""
+    vpc, answers, read = world.vpc("hub", "10.0.0.0/16"), [[]] * empty, Ec2._all  # noqa: SLF001
+
+    def late(ec2: Ec2, operation: str, shape: str, filters: Any) -> Any:  # noqa: ANN401
+        return answers.pop() if operation == "route_tables" and answers else read(ec2, operation, shape, filters)
+
+    monkeypatch.setattr(Ec2, "_all", late)
+    began = world.time.now()
+
+    if empty == 2:
+        assert [*vpc.route_table_ids] == [table.table_id for table in ec2.route_tables(vpc.id)]
+    else:
+        with pytest.raises(NotStabilized, match=f"EC2 showed no route table of {vpc.id}, not even its main one"):
+            ec2.until(Deadline(world.time.clock, 900)).route_tables(vpc.id)
+    assert world.time.now() - began <= seconds
+
+
+def test_tables_of_a_vpc_that_is_gone(world: World, ec2: Ec2) -> None:
+    """There is nothing to wait for."""
+    assert () == ec2.route_tables("vpc-0123456789abcdef0")
+    assert [] == world.time.slept
