@@ -183,7 +183,8 @@ class Clients:
 
     def __init__(self, session: botocore.session.Session) -> None:
         """Make none yet."""
-        self._make, self._made = session.create_client, dict[tuple[object, ...], Any]()
+        self._session, self._make = session, session.create_client
+        self._made: dict[tuple[object, ...], Any] = {}
 
     def __call__(
         self,
@@ -195,7 +196,9 @@ class Clients:
         config = more.get("config")
         if config is None or config.retries is None or config.retries.get("total_max_attempts") != 1:
             return self._make(service_name, region_name, **more)
-        key = (service_name, region_name, id(config), more.get("aws_access_key_id"), more.get("aws_session_token"))
+        own = self._session.get_credentials()
+        given = more.get("aws_access_key_id", own.access_key if own else None)
+        key = (service_name, region_name, id(config), given, more.get("aws_session_token"))
         if key not in self._made:
             self._made[key] = self._make(service_name, region_name, **more)
         return self._made[key]

@@ -211,6 +211,8 @@ def contested(scene: Scene) -> None:
     peer_ec2.disassociate_vpc_cidr_block(AssociationId=block["AssociationId"])
     gateway = next(target for target in scene.routes().values() if target.startswith("igw-"))
     ec2.replace_route(RouteTableId=vpc.route_table_ids[0], DestinationCidrBlock=peer.cidr_blocks[0], GatewayId=gateway)
+    scene.to_be_taken.add((vpc.route_table_ids[0], peer.cidr_blocks[0]))
+    scene.before = scene.foreign()
     scene.here.time.sleep(600)
 
 

@@ -72,13 +72,13 @@ def leaving() -> Iterator[None]:
     """Leave the accepter's routes, and say so."""
     take_off = Reconciler._take_off  # noqa: SLF001
 
-    def lazy(self: Any, desired: Any, side: Side, *more: Any) -> Any:  # noqa: ANN401
-        return None if side is Side.ACCEPTER else take_off(self, desired, side, *more)
+    def lazy(self: Any, desired: Any, observed: Any, side: Side, *more: Any) -> Any:  # noqa: ANN401
+        return None if side is Side.ACCEPTER else take_off(self, desired, observed, side, *more)
 
-    def say(*_: object) -> None:
+    def say(*_: object, **__: object) -> None:
         logger.warning("routes of this resource may remain on the accepter's side")
 
-    with patch.object(Reconciler, "_take_off", lazy), patch.object(Progress, "removed", say):
+    with patch.object(Reconciler, "_take_off", lazy), patch.object(Progress, "left", say):
         yield
 
 
