@@ -42,6 +42,7 @@ from tests.unit.given import (
     NAME,
     OWNER,
     PCX,
+    PEER_BLOCK,
     STRANGER,
     connection,
     desired,
@@ -625,6 +626,16 @@ def test_a_tag_of_before_that_stands_on_what_is_adopted_now() -> None:
     assert [AdoptConnection] == [type(change) for change in changes(wanted, world)]
 
 
+def test_what_stood_counts_where_the_connection_is_another() -> None:
+    """The resource asked for the same before, but not on this one."""
+    world = observed(theirs(tags={"Team": "net"}), peer_connections=(theirs(tags={}),))
+    wanted = adopting(tags={"Team": "net"}, connection_id=PCX, previous=adopting(tags={"Team": "net"}))
+
+    (adopt,) = (change for change in changes(wanted, world) if isinstance(change, AdoptConnection))
+
+    assert "requester+Tags" == adopt.tags[ADOPTED]
+
+
 def test_a_name_that_was_overwritten_comes_back() -> None:
     """With the Name that the template gives no more, the one from before."""
     seen = adopted()
@@ -699,8 +710,10 @@ def test_what_we_did_to_an_adopted_connection_did_not_stand_before() -> None:
     assert "requester+PeerAllowDnsResolutionFromRemoteVpc" == mark()
     assert "requester+PeerAllowDnsResolutionFromRemoteVpc" == mark(routes=ALL)
     assert "requester+PeerRoutes+PeerAllowDnsResolutionFromRemoteVpc" == mark(peer_routes=ALL)
-    found = (RouteRecord(key(), PCX, found=True),)
-    world = replace(world, records=found)
+    world = replace(world, accepter=None)
+    world = world.with_side(Side.REQUESTER, connections=(replace(seen, cidr_blocks={Side.ACCEPTER: (PEER_BLOCK,)}),))
+    assert "requester+PeerAllowDnsResolutionFromRemoteVpc" == mark()
+    world = replace(world, records=(RouteRecord(key(), PCX, found=True),))
     assert "requester+Routes+PeerAllowDnsResolutionFromRemoteVpc" == mark()
 
 
@@ -709,8 +722,9 @@ def test_a_refused_create_leaves_what_was_there() -> None:
     tables = (table(to(OTHERS, "10.0.0.0/16"), table_id="rtb-spoke"),)
     gone = one_side(peer_routes=ALL, peer_tags=dict(NAME), present=False)
     recorded = (RouteRecord(peer_key(), OTHERS),)
+    world = replace(accepter_sees(foreign(), peer_tables=tables), stood={OTHERS: {Side.ACCEPTER: Stood()}})
 
-    assert () == plan_one_side(gone, accepter_sees(foreign(), peer_tables=tables)).changes
+    assert () == plan_one_side(gone, world).changes
     assert (DeleteRoute(peer_key()),) == plan_one_side(
         gone, accepter_sees(foreign(), peer_tables=tables, records=recorded)
     ).changes
