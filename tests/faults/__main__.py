@@ -138,7 +138,8 @@ def main() -> int:
     print(f"{runs} runs, {broken} broken")
     print(f"call sites: {len(reached)} reached, not reached: {unreached or 'none'}")
     if not arguments.only:
-        mutation = json.loads((ROOT / ".campaign/mutation.json").read_text())
+        mutated = ROOT / ".campaign/mutation.json"
+        mutation = json.loads(mutated.read_text()) if mutated.exists() else {"modules": {}}
         page = report(all_results, sorted(reached), unreached, mutation, SOURCE)
         (ROOT / "docs/reliability.md").write_text(page, encoding="utf-8")
     proven = any(result["broken"] for result in all_results["plain"])

@@ -89,7 +89,7 @@ Those that survive change nothing that can be seen: [mutants.toml](../tests/muta
   where the registry knows of one, or of a Create that was never answered.
 - A Create that was repeated after the Delete which overtook it, while the registry did not answer, made a connection.
 - A page of the registry's index that was none ended a sweep as if there were nothing to look at.
-- A list of route tables that was empty for a moment was believed: SUCCESS without a route, or routes that a Delete left.
+- A list of route tables that was empty for a moment was believed: SUCCESS without routes, or routes that stayed.
 - An answer that was recorded and not delivered became another one, where the registry failed at a second reading.
 - A Delete that came before EC2 showed the connection just requested answered SUCCESS and left it.
 - After the rollback of a replacement that comes as a Delete, maintenance kept what had been rolled back.
@@ -136,7 +136,8 @@ def report(
         struck=_sum(lives, "struck"),
         seeds=_rows((lot["unit"].split()[-1], lot["runs"], lot["steps"], lot["broken"]) for lot in lives),
         plain=_rows(sorted(broken_by.items())),
-        mutants=_rows((name, module["mutants"], module["killed"]) for name, module in mutation["modules"].items()),
+        mutants=_rows((name, module["mutants"], module["killed"]) for name, module in mutation["modules"].items())
+        or "| (not run before this campaign) | | |",
     )
 
 
