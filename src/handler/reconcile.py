@@ -1,6 +1,7 @@
 """Observe, plan, apply: the one way from any state of the world to the desired one. Delete is "desired: absent"."""
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Protocol
@@ -60,6 +61,9 @@ PART: Final = WORKERS
 LONG_AGO: Final = float("-inf")
 """When a reading was made that counts no more, since something was changed."""
 
+
+REFUSED: Final = (AccessDenied, AlreadyExists, InvalidRequest, NotFound, ServiceLimitExceeded)
+"""What EC2 answers to a request of which nothing comes."""
 
 OF_ONE_CHANGE: Final = (AccessDenied, InvalidRequest, NotFound, ServiceLimitExceeded)
 """What EC2 refuses of one change; maintenance, which would meet it at each sweep anew, goes on with the others."""
@@ -130,7 +134,7 @@ class Reconciler:
         """Observe; a Delete that finds nothing looks again for what was requested just now, and may not show yet."""
         observed = self._read(desired)
         seeks = not desired.present and self.tenure.unseen
-        patience, pauses = self.deadline.within(VISIBLE_WITHIN), backoff(0.5, 5)
+        patience, pauses = self.deadline.within(VISIBLE_WITHIN), backoff(1, 20)
         while seeks and not _shown(desired, observed) and patience.remaining > 0:
             self.deadline.pause(next(pauses), "a connection was requested just now, and EC2 did not show it yet")
             observed = self._read(desired)
@@ -201,7 +205,7 @@ class Reconciler:
             anew = desired.foreign_id is not None and desired.foreign_id != desired.connection_id
             self.witness.identified(planned.connection.connection_id, new=anew)
         observed = self._remember_found(observed, planned)
-        if established or (planned.active and planned.connection and planned.connection.status is not Status.ACTIVE):
+        if established or (planned.active and planned.connection and not _seen_active(observed, planned.connection)):
             views = self._establish(desired, planned)
             again, sides = self.deadline.clock.now(), _overwritten(planned.changes)
             observed = _with_connections(desired, self._look_again(desired, observed, sides), views)
@@ -305,8 +309,14 @@ class Reconciler:
         (create,) = (change for change in planned.changes if isinstance(change, CreateConnection))
         pauses = backoff(0.5, 5)
         while True:
-            self.tenure.requesting()
-            made = requester.create_connection(*desired.ends, create.tags)
+            before = self.tenure.requested_at
+            self.tenure.requesting(self.deadline.clock.wall())
+            try:
+                made = requester.create_connection(*desired.ends, create.tags)
+            except REFUSED:
+                with suppress(PeeringError):  # that EC2 has refused is what counts
+                    self.tenure.requesting(before)
+                raise
             connection_id = made.connection_id
             ours = desired.owns(made) and made.status is Status.INITIATING_REQUEST
             if ours:
@@ -467,6 +477,12 @@ def _shown(desired: Desired, observed: Observed) -> bool:
     """Tell whether EC2 shows what is to be deleted, with the tags that prove it ours."""
     known = observed.view(desired.lead).connection(desired.connection_id)
     return desired.owner.owns(known) if known else doomed(desired, observed) is not None
+
+
+def _seen_active(observed: Observed, connection: Connection) -> bool:
+    """Tell whether each side shows a connection, and as active: tags and options are compared with what it shows."""
+    shown = (view.connection(connection.connection_id) for _, view in observed.sides())
+    return connection.status is Status.ACTIVE and all(shown)
 
 
 def _side_of(change: Change) -> Side | None:

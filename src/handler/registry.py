@@ -326,23 +326,30 @@ class Tenure:
         known = self.unknown or bool(self._item.living) or self.requested
         return known or any(served.answer is None for served in begun)
 
-    def requesting(self) -> None:
-        """Record that a connection is requested, before it is: for a while EC2 may not show it.
+    def requesting(self, at: float | None) -> None:
+        """Record when a connection is requested, before it is: for a while EC2 may not show it.
+
+        Once EC2 has refused, what was recorded before counts again.
 
         Raises:
             PeeringError: as `remember`.
 
         """
         with self._lock:
-            at = {"requested_at": self.clock.wall()}
             self._write(
-                lambda item: self._held(item, self.records).model_copy(update=at), Deadline(self.clock, REACHED_WITHIN)
+                lambda item: self._held(item, self.records).model_copy(update={"requested_at": at}),
+                Deadline(self.clock, REACHED_WITHIN),
             )
+
+    @property
+    def requested_at(self) -> float | None:
+        """When a connection was requested; None where none was, or a request of CloudFormation has succeeded since."""
+        return self._item.requested_at
 
     @property
     def requested(self) -> bool:
         """Tell whether a connection was requested, and no request of CloudFormation has succeeded since."""
-        return self._item.requested_at is not None
+        return self.requested_at is not None
 
     @property
     def unseen(self) -> bool:

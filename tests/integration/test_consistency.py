@@ -1,11 +1,14 @@
 """EC2 is slow, forgetful and sometimes mute: the waits, the retries and the deadline."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
 
 from handler.calls import VISIBLE_WITHIN
+from handler.ec2 import Ec2
 from handler.lifecycle import ROLE_SHOWS_WITHIN
+from handler.model import Connection
 from local.strict import Fault, Settings
 from tests.harness import World, operations
 
@@ -279,3 +282,42 @@ def test_a_role_that_cannot_be_assumed(world: World) -> None:
 
     assert ROLE_SHOWS_WITHIN - 5 <= failed <= ROLE_SHOWS_WITHIN
     assert failed == world.time.now()
+
+
+@pytest.mark.parametrize("code", ["InvalidVpcID.NotFound", "VpcPeeringConnectionsPerVpcLimitExceeded"])
+def test_a_request_that_ec2_refuses_is_rolled_back_at_once(world: World, code: str) -> None:
+    """Nothing comes of it: a Delete that looked for a minute would keep the whole rollback waiting."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    stack = world.stack()
+    world.aws.faults.append(Fault("CreateVpcPeeringConnection", code=code, status=400))
+    assert "FAILED" == stack.create(world.properties(vpc, peer))["Status"]
+    began = world.time.now()
+
+    with world.counted() as calls:
+        assert "SUCCESS" == stack.delete()["Status"]
+
+    assert (began, True) == (world.time.now(), len(calls) <= 10)
+
+
+def test_a_side_that_does_not_show_the_connection_for_a_moment(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is planned without its tags would leave the stale ones, and wait for minutes until they go by themselves."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    stack, tags = world.stack(), [{"Key": "Team", "Value": "network"}]
+    stack.create(world.properties(vpc, peer, Tags=tags))
+    read, blind = Ec2.connections_between, [peer.region]
+
+    def late(ec2: Ec2, vpc_ids: Collection[str]) -> tuple[Connection, ...]:
+        found = read(ec2, vpc_ids)
+        if blind and ec2._place.region == blind[0]:  # noqa: SLF001  # which side it is
+            blind.pop()
+            return ()
+        return found
+
+    monkeypatch.setattr(Ec2, "connections_between", late)
+
+    with world.counted() as calls:
+        assert "SUCCESS" == stack.update(world.properties(vpc, peer, Tags=[]))["Status"]
+
+    assert [] == blind
+    assert "Team" not in {*world.tags(vpc, stack.physical_id), *world.tags(peer, stack.physical_id)}
+    assert len(calls) <= 20

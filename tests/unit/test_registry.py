@@ -294,7 +294,7 @@ def test_connection_that_was_requested_just_now(table: Table, time: VirtualTime)
     hold = begun(table, time)
     assert (False, True) == (hold.unseen, hold.may_live)
     time.sleep(10)
-    hold.requesting()
+    hold.requesting(time.clock.wall())
     requested = time.now()
     hold.finish({**ANSWER, "Status": "FAILED"}, Deadline(time.clock, 900))
     delete = begun(table, time, "Delete", "delete")
@@ -322,11 +322,23 @@ def test_state_that_the_resource_has_had(table: Table, time: VirtualTime) -> Non
 def test_request_that_succeeded_is_no_matter_any_more(table: Table, time: VirtualTime) -> None:
     """Its connection is known by its id."""
     hold = begun(table, time)
-    hold.requesting()
+    hold.requesting(time.clock.wall())
     finish(hold, time)
 
     delete = begun(table, time, "Delete", "delete")
     assert (False, False) == (delete.unseen, delete.requested)
+
+
+def test_request_that_was_refused_is_none(table: Table, time: VirtualTime) -> None:
+    """What an earlier attempt has requested counts again, if there was one."""
+    hold = begun(table, time)
+    before = hold.requested_at
+    hold.requesting(time.clock.wall())
+    assert (None, time.clock.wall()) == (before, hold.requested_at)
+
+    hold.requesting(before)
+
+    assert (None, False, False) == (hold.requested_at, hold.requested, hold.unseen)
 
 
 def test_nothing_is_requested_for_a_superseded_create(table: Table, time: VirtualTime) -> None:
@@ -335,13 +347,13 @@ def test_nothing_is_requested_for_a_superseded_create(table: Table, time: Virtua
     tenure(table, time, "Delete", "delete")._enter(Deadline(time.clock, 60))  # noqa: SLF001  # without waiting
 
     with pytest.raises(Superseded):
-        hold.requesting()
+        hold.requesting(time.clock.wall())
 
 
 def test_hold_without_the_table_knows_of_a_request(table: Table, time: VirtualTime) -> None:
     """A Delete that goes on alone waits for what was requested too."""
     hold = begun(table, time)
-    hold.requesting()
+    hold.requesting(time.clock.wall())
     hold.finish({**ANSWER, "Status": "FAILED"}, Deadline(time.clock, 900))
     delete = tenure(table, time, "Delete", "delete")
     delete.begin(Deadline(time.clock, 900))

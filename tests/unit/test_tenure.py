@@ -91,7 +91,7 @@ def test_every_call_has_its_time(store: Watched, time: VirtualTime) -> None:
     assert [("save", KEY, RENEWED_EVERY)] == calls_of(store)
     hold.remember([ROUTE])
     assert [("save", KEY, REACHED_WITHIN)] == calls_of(store)
-    hold.requesting()
+    hold.requesting(time.clock.wall())
     assert [("save", KEY, REACHED_WITHIN)] == calls_of(store)
     hold.finish(ANSWER, Deadline(time.clock, 900))
     assert [("save", KEY, REACHED_WITHIN)] == calls_of(store)
