@@ -126,7 +126,7 @@ def _route_task(change: RouteChange, sides: Sides, connection_id: str) -> Callab
 
 
 def _put_back(change: ReplaceRoute, sides: Sides, connection_id: str) -> None:
-    """Give a route back to its former target, or delete it where that is gone or cannot be had any more.
+    """Give a route back to its former target; where that is gone or cannot be had, delete it unless it is asked for.
 
     One that is only in another state (`IncorrectState` of an attachment, of an instance) gets it back with a retry.
     Without ReplaceRoute, which a role may have lost since, the route would outlive its connection as a blackhole.
@@ -138,4 +138,5 @@ def _put_back(change: ReplaceRoute, sides: Sides, connection_id: str) -> None:
         if isinstance(failure, InvalidRequest) and not failure.ec2_code.startswith(NEVER):
             raise
         logger.warning("a route could not be given back", route=str(change.route), reason=failure.reason)
-        ec2.delete_route(change.route, connection_id)
+        if not change.asked_for:
+            ec2.delete_route(change.route, connection_id)

@@ -122,11 +122,15 @@ class CreateRoute(RouteChange):
 
 @dataclass(frozen=True)
 class ReplaceRoute(RouteChange):
-    """Point an existing route from `former` to the connection, or to `target` where one is given, without a gap."""
+    """Point an existing route from `former` to the connection, or to `target` where one is given, without a gap.
+
+    `asked_for` tells of one that is given back whether it stays where that cannot be: else it goes.
+    """
 
     stage = Stage.MAKE
     former: str
     target: str | None = None
+    asked_for: bool = False
 
     def __str__(self) -> str:
         return f"{self.side}: replace route {self.route}: {self.former} -> {self.target or 'the connection'}"

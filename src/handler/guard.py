@@ -96,7 +96,8 @@ def without_consent(desired: Desired, observed: Observed, changes: Iterable[Chan
         vpc = view.vpc
         if joins and vpc and not vpc.tags.items() >= OPT_IN.items():
             yield _closed(side, f"{side.prefix}VpcId {vpc.vpc_id}")
-        routed = {c.route.table_id for c in made if isinstance(c, CreateRoute | ReplaceRoute) and c.side is side}
+        taken = (c for c in made if isinstance(c, CreateRoute) or (isinstance(c, ReplaceRoute) and c.target is None))
+        routed = {change.route.table_id for change in taken if change.side is side}
         for table in view.tables:
             if table.table_id in routed and not table.tags.items() >= OPT_IN.items():
                 yield _closed(side, f"Route table {table.table_id}", part=table.table_id)

@@ -371,7 +371,12 @@ def forgotten(
     if keys is not None:
         return tuple(left)
     formers = {record.key: connection_id if record.found else record.former for record in gone}
-    return tuple(replace(r, former=formers.get(r.key)) if r.former == connection_id else r for r in left)
+    return tuple(_with_former(r, formers.get(r.key)) if r.former == connection_id else r for r in left)
+
+
+def _with_former(record: RouteRecord, former: str | None) -> RouteRecord:
+    """Return the record with another former target; a route that has come back to its connection has none."""
+    return replace(record, former=None if former == record.connection_id else former)
 
 
 def packed(records: Iterable[RouteRecord]) -> dict[str, dict[str, list[str]]]:

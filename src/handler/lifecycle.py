@@ -178,7 +178,7 @@ class Lifecycle:
         if desired.same_pair:
             desired = _managing_accepter(desired, managed=Side.ACCEPTER in sides if remains else managed)
         if desired.ends != looking.ends:  # the sessions of roles could only look so far
-            sides = self._open(properties, desired, run)
+            sides = self._open(properties, desired, run, remains=remains)
         return {side: ec2 for side, ec2 in sides.items() if desired.side(side).managed}, desired
 
     def _reach_anew(
@@ -382,6 +382,8 @@ def _undo(reconciler: Reconciler, doomed: Desired) -> None:
     logger.warning("the replacement failed and is taken back", new_connection_id=doomed.connection_id)
     try:
         reconciler.reconcile(doomed)
+    except Superseded:
+        raise  # the later request takes it back
     except PeeringError as failure:
         logger.error(  # the failure says it all
             "the failed replacement could not be taken back: delete its connection by hand",

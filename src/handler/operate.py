@@ -1,7 +1,7 @@
 """What people ask the function directly: which resources there are, how one is, and what a change would do."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -191,7 +191,8 @@ class Operator:
             resource_properties={**asked.resource_properties, "ServiceToken": token},
             old_resource_properties=old or {},
         )
-        return request, known or Tenure(MemoryStore(), registry.clock, Claim(request, "plan"))
+        claim = Claim(request, "plan")
+        return request, replace(known, claim=claim) if known else Tenure(MemoryStore(), registry.clock, claim)
 
     def _of_pair(self, properties: Mapping[str, Any], deadline: Deadline) -> Key:
         """Return the only resource of the VPCs, or of the connection, that properties name."""

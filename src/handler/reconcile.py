@@ -131,12 +131,16 @@ class Reconciler:
         return reach(desired, observed, planned, read_at)
 
     def _observe(self, desired: Desired) -> Observed:
-        """Observe; a Delete that finds nothing looks again for what was requested just now, and may not show yet."""
+        """Observe; a Delete that finds nothing looks again for what must be there, and may not show at this moment.
+
+        That is what was requested just now, or what CloudFormation was told of and does not name now.
+        """
         observed = self._read(desired)
-        seeks = not desired.present and self.tenure.unseen
+        named = desired.connection_id or desired.foreign_id
+        seeks = not desired.present and (self.tenure.unseen or (named is None and bool(self.tenure.living)))
         patience, pauses = self.deadline.within(VISIBLE_WITHIN), backoff(1, 20)
         while seeks and not _shown(desired, observed) and patience.remaining > 0:
-            self.deadline.pause(next(pauses), "a connection was requested just now, and EC2 did not show it yet")
+            self.deadline.pause(next(pauses), "EC2 did not show the connection of this resource yet")
             observed = self._read(desired)
         return observed
 
@@ -164,7 +168,7 @@ class Reconciler:
     def _provisioned(self, desired: Desired, observed: Observed, connection: Connection) -> Observed:
         """Wait for what takes seconds after the acceptance; no event of EC2 tells when it has ended."""
         seen = run(partial(self._active, desired, side, connection.connection_id) for side in self.sides)
-        return _with_connections(desired, observed, dict(zip(self.sides, seen, strict=True)))
+        return _with_connection(desired, observed, dict(zip(self.sides, seen, strict=True)), connection.connection_id)
 
     def _plan(self, desired: Desired, observed: Observed) -> tuple[Observed, Plan]:
         """Plan; where that comes near to a quota, it is asked for, and what was observed has it."""
@@ -208,7 +212,7 @@ class Reconciler:
         if established or (planned.active and planned.connection and not _seen_active(observed, planned.connection)):
             views = self._establish(desired, planned)
             again, sides = self.deadline.clock.now(), _overwritten(planned.changes)
-            observed = _with_connections(desired, self._look_again(desired, observed, sides), views)
+            observed = _with_connection(desired, self._look_again(desired, observed, sides), views)
             planned = plan(desired, observed)
             read_at = again if _overwritten(planned.changes) <= sides else read_at
             planned = permitted(planned, observed, self.tenure.findings) if self.upkeep else planned
@@ -401,7 +405,7 @@ class Reconciler:
         pauses = backoff(0.2, 5)
         while True:
             seen = run(partial(ec2.connection, connection_id) for ec2 in self.sides.values())
-            observed = _with_connections(desired, observed, dict(zip(self.sides, seen, strict=True)))
+            observed = _with_connection(desired, observed, dict(zip(self.sides, seen, strict=True)), connection_id)
             shown = observed.view(desired.lead).connection(connection_id)
             if shown and not shown.status.live:
                 raise _ended_meanwhile(desired)
@@ -489,9 +493,14 @@ def _side_of(change: Change) -> Side | None:
     return change.side if isinstance(change, RouteChange | ModifyOptions | TagConnection | UntagConnection) else None
 
 
-def _with_connections(desired: Desired, observed: Observed, views: Mapping[Side, Connection | None]) -> Observed:
+def _with_connection(
+    desired: Desired, observed: Observed, views: Mapping[Side, Connection | None], connection_id: str = ""
+) -> Observed:
+    """Return what was observed with one connection as the sides see it now; the others, which were looked at, stay."""
+    ids = {connection_id, *(seen.connection_id for seen in views.values() if seen)}
     for side, seen in views.items():
-        observed = observed.with_side(side, connections=(desired.facing(seen),) if seen else ())
+        others = [each for each in observed.view(side).connections if each.connection_id not in ids]
+        observed = observed.with_side(side, connections=(*([desired.facing(seen)] if seen else []), *others))
     return observed
 
 

@@ -54,7 +54,7 @@ def plan_routes(desired: Desired, observed: Observed, connection: Connection | N
         elif connection and route.target == connection.connection_id:
             former = formers.get(key)
             if former and former not in observed.gone and _left_to_others_now(desired, key.side):
-                changes.append(ReplaceRoute(key, former=route.target, target=former))
+                changes.append(ReplaceRoute(key, former=route.target, target=former, asked_for=True))
                 skipped.append(key)
             else:
                 found.append(key)

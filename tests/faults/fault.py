@@ -143,6 +143,11 @@ class Fault:
         """Whether the registry may be out of reach for the rest of the invocation."""
         return self.at.service == "dynamodb" and (self.kind in LASTING or self.kind in {"not found", "malformed"})
 
+    @property
+    def unread(self) -> bool:
+        """Whether the registry could not be read from the first: then nobody knows an answer that it may have."""
+        return self.unrecords and self.at.operation == "GetItem" and self.at.nth == 0
+
     def __call__(self, call: Call, send: Send) -> AWSResponse:
         """Do it where it is due, else send."""
         self._pass_time()

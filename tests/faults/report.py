@@ -20,6 +20,7 @@ what `PYTHONPATH=src .venv/bin/python -m tests.faults --source` prints.
 | --- | --- | --- | --- |
 {parts}
 
+{broken}
 A unit of faults is a path in a topology: its run without a fault, and one for every fault at every call. A unit of
 interleavings is two invocations at the same time: one run for each order of their calls that two changes of turn
 make, either of them first, in the steps of [interleavings.py](../tests/faults/interleavings.py). A unit of lives is a
@@ -94,6 +95,9 @@ Those that survive change nothing that can be seen: [mutants.toml](../tests/muta
 - A Delete that came before EC2 showed the connection just requested answered SUCCESS and left it.
 - After the rollback of a replacement that comes as a Delete, maintenance kept what had been rolled back.
 - The answer to a Delete had another physical id than its event.
+- A request that EC2 refused had its rollback look for a minute for what was never made, with up to 163 calls.
+- A side that did not show the connection for a moment cost an Update of tags four minutes, and its success.
+- A Delete with an invented id believed one empty answer, though the registry knew what CloudFormation had been told.
 
 ## What is not covered
 
@@ -123,6 +127,7 @@ def report(
     left_out = {name: module["left_out"] for name, module in mutation["modules"].items() if module["left_out"]}
     return TEXT.format(
         source=source,
+        broken=_broken([*faults, *duels, *lives]),
         left_out="; ".join(f"`{', '.join(names)}` of {module}" for module, names in left_out.items()) or "none",
         parts=_rows((name, len(units), _sum(units, "runs"), _sum(units, "broken")) for name, units in parts.items()),
         calls=_sum(faults, "calls"),
@@ -143,6 +148,20 @@ def report(
 
 def _sum(units: Sequence[Result], column: str) -> int:
     return sum(unit[column] for unit in units)
+
+
+def _broken(results: Sequence[Result]) -> str:
+    """Return a table of what our handler broke, if anything: it is to be mended."""
+    violations = Counter(
+        (result["unit"].split(" / ")[0], v["fault"], str(v["call"]).split(" ")[0], v["invariant"])
+        for result in results
+        for v in {(v["fault"], v["call"], v["invariant"]): v for v in result["violations"]}.values()
+    )
+    if not violations:
+        return ""
+    rows = _rows((*where, count) for where, count in sorted(violations.items(), key=str))
+    head = "| path | fault | call | invariant | runs |\n| --- | --- | --- | --- | --- |"
+    return f"What broke an invariant is to be mended:\n\n{head}\n{rows}\n"
 
 
 def _broken_faults(result: Result) -> list[str]:

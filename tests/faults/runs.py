@@ -103,7 +103,7 @@ def excuse(scene: Scene, engine: Engine, fault: Fault) -> None:
     """Take note of what cannot be asked for after a fault, by what it was and where.
 
     A Delete that cannot reach the accepter's side leaves its routes; a registry that cannot be written does not know
-    an answer, unless it has known it before.
+    an answer, unless it has known it before, and one that cannot be read does not tell it.
     """
     faulted = [invocation for invocation in engine.invocations if invocation.faulted][-1]
     event = faulted.event
@@ -111,7 +111,7 @@ def excuse(scene: Scene, engine: Engine, fault: Fault) -> None:
         peer = scene.ends(event["ResourceProperties"])[1]
         engine.blind = fault.blinds(peer.account, peer.region)
     engine.delayed |= fault.kind in LASTING
-    if fault.unrecords and not faulted.answered:
+    if fault.unread or (fault.unrecords and not faulted.answered):
         engine.unrecorded.add(event.get("RequestId", ""))
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from contextlib import nullcontext
+from dataclasses import replace
 from unittest.mock import Mock, call, create_autospec, patch
 
 import pytest
@@ -119,6 +120,15 @@ def test_route_whose_former_target_is_gone_is_deleted(
         record.__dict__["route"],
         record.__dict__["reason"],
     )
+
+
+def test_route_that_is_asked_for_stays_where_it_cannot_be_given_back(sides: dict[Side, Mock]) -> None:
+    """Its connection lives: to delete it would stop the traffic for which the stack asks."""
+    sides[Side.ACCEPTER].replace_route.side_effect = AccessDenied("No.", "Allow it.")
+
+    apply([replace(GIVEN_BACK, asked_for=True)], sides, PCX, [].append)  # type: ignore[arg-type]  # an autospec
+
+    assert {Side.ACCEPTER: [call.replace_route(peer_key(), "igw-1")]} == told(sides)
 
 
 @pytest.mark.parametrize("failure", [Throttling("Not now.", "Wait."), invalid("incorrectstate"), invalid("")])

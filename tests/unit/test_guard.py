@@ -4,7 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from handler.changes import AcceptConnection, AdoptConnection, Change, CreateConnection, CreateRoute, DeleteRoute
+from handler.changes import (
+    AcceptConnection,
+    AdoptConnection,
+    Change,
+    CreateConnection,
+    CreateRoute,
+    DeleteRoute,
+    ReplaceRoute,
+)
 from handler.guard import OPT_IN, forbidden_places, without_consent
 from handler.model import End, Guard, Observed, Owner, Side
 from handler.plan import plan
@@ -179,11 +187,12 @@ def test_wrong_value_is_no_consent() -> None:
 
 
 def test_tables_without_consent() -> None:
-    """A table is open or not by itself; to take a route out of it needs nobody's consent."""
+    """A table is open or not by itself; to take a route out of it, or give it back, needs nobody's consent."""
     world = consenting(WORLD, tables=False)
 
     assert [f"Route table {ROUTE.route.table_id}"] == closed(world, JOIN, ROUTE)
-    assert [] == closed(world, DeleteRoute(ROUTE.route))
+    assert [f"Route table {ROUTE.route.table_id}"] == closed(world, ReplaceRoute(ROUTE.route, "tgw-1"))
+    assert [] == closed(world, DeleteRoute(ROUTE.route), ReplaceRoute(ROUTE.route, "pcx-1", "tgw-1"))
 
 
 def test_a_plan_needs_consent() -> None:

@@ -480,6 +480,13 @@ def test_routes_of_one_connection_are_forgotten(former: str | None) -> None:
     assert (replace(MOVED, former=former),) == forgotten([first, SECOND, MOVED], PCX, None)
 
 
+def test_route_that_has_come_back_has_no_former_target() -> None:
+    """A replacement that was rolled back without any record: a route is not to be given back to its own connection."""
+    back = RouteRecord(key(), PCX, "pcx-new")
+
+    assert (replace(back, former=None),) == forgotten([replace(MOVED, former=PCX), back], "pcx-new", None)
+
+
 def test_former_target_that_took_nothing() -> None:
     """A connection that is left, and whose record is lost, is no target that a route could be given back to."""
     assert (replace(MOVED, former=None),) == forgotten([SECOND, MOVED], PCX, None)
