@@ -58,11 +58,16 @@ class Part:
         """Where its results are kept between two calls."""
         return ROOT / f".campaign/{self.name}.jsonl"
 
-    def done(self) -> dict[str, Result]:
-        """Return the results that stand, by unit."""
+    def done(self, also: str) -> dict[str, Result]:
+        """Return the results that stand, by unit; of another source those that broke nothing, of the plain one all."""
         lines = self.file.read_text().splitlines() if self.file.exists() else []
         results = [json.loads(line) for line in lines]
-        return {result["unit"]: result for result in results if result["source"] == SOURCE}
+        stands = {
+            result["unit"]: result
+            for result in results
+            if result["source"] == also and (not result["broken"] or self.start is plain)
+        }
+        return {**stands, **{result["unit"]: result for result in results if result["source"] == SOURCE}}
 
 
 PARTS = {
@@ -99,10 +104,10 @@ def played(part: str, name: str) -> Result:
     }
 
 
-def results(part: Part, only: str, progress: Progress) -> Iterator[Result]:
+def results(part: Part, only: str, also: str, progress: Progress) -> Iterator[Result]:
     """Play what has no result yet, two units at a time, and yield all results."""
     part.file.parent.mkdir(exist_ok=True)
-    done = part.done()
+    done = part.done(also)
     names = [str(unit) for unit in part.units if only in str(unit)]
     task = progress.add_task(part.name, total=len(names), completed=len(done.keys() & set(names)))
     yield from (done[name] for name in names if name in done)
@@ -121,6 +126,9 @@ def main() -> int:
     """Return 0, or 1 where an invariant was broken, a call site never reached, or the plain handler found faultless."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--only", default="", help="units whose name contains this; the page is not written then")
+    parser.add_argument(
+        "--also", default="", help="another source, whose units that broke nothing are not played again"
+    )
     parser.add_argument("--source", action="store_true", help="only print what the results would rest on, as a digest")
     arguments = parser.parse_args()
     if arguments.source:
@@ -128,7 +136,9 @@ def main() -> int:
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the workers end too
     with Progress() as progress:
-        all_results = {name: list(results(part, arguments.only, progress)) for name, part in PARTS.items()}
+        all_results = {
+            name: list(results(part, arguments.only, arguments.also, progress)) for name, part in PARTS.items()
+        }
     results_of_ours = [result for name in OURS for result in all_results[name]]
     for violation in (violation for result in results_of_ours for violation in result["violations"]):
         print(violation)
@@ -140,7 +150,7 @@ def main() -> int:
     if not arguments.only:
         mutated = ROOT / ".campaign/mutation.json"
         mutation = json.loads(mutated.read_text()) if mutated.exists() else {"modules": {}}
-        page = report(all_results, sorted(reached), unreached, mutation, SOURCE)
+        page = report(all_results, sorted(reached), unreached, mutation)
         (ROOT / "docs/reliability.md").write_text(page, encoding="utf-8")
     proven = any(result["broken"] for result in all_results["plain"])
     return int(bool(broken or unreached or not proven))

@@ -11,8 +11,9 @@ Result = dict[str, Any]
 TEXT: Final = """# Reliability
 
 Written by `make campaign` from its own results; what it does is described in
-[development](development.md#the-fault-campaign). The figures are of the source {source}; that of the code at hand is
-what `PYTHONPATH=src .venv/bin/python -m tests.faults --source` prints.
+[development](development.md#the-fault-campaign). The figures are of the source {sources}; that of the code at hand is
+what `PYTHONPATH=src .venv/bin/python -m tests.faults --source` prints. Where there are two, only what had broken an
+invariant was played again after it was mended (`--also`).
 
 ## What was run
 
@@ -116,7 +117,6 @@ def report(
     sites: Sequence[str],
     unreached: Sequence[str],
     mutation: Result,
-    source: str,
 ) -> str:
     """Return the page."""
     faults, duels, lives, plain = (results[name] for name in ("faults", "interleavings", "lives", "plain"))
@@ -125,8 +125,9 @@ def report(
     fatal = Counter(fault for result in plain for fault in _broken_faults(result))
     parts = {"faults": faults, "interleavings": duels, "random lives": lives, "the plain handler": plain}
     left_out = {name: module["left_out"] for name, module in mutation["modules"].items() if module["left_out"]}
+    sources = Counter(result["source"] for part in results.values() for result in part)
     return TEXT.format(
-        source=source,
+        sources=" and ".join(f"{source} ({count} units)" for source, count in sources.most_common()),
         broken=_broken([*faults, *duels, *lives]),
         left_out="; ".join(f"`{', '.join(names)}` of {module}" for module, names in left_out.items()) or "none",
         parts=_rows((name, len(units), _sum(units, "runs"), _sum(units, "broken")) for name, units in parts.items()),
