@@ -134,14 +134,16 @@ def _not_the_one(desired: Desired, observed: Observed) -> Iterator[PeeringError]
         )
         return
     if desired.previous and not desired.previous.foreign_id and desired.connection_id == desired.foreign_id:
-        adopted = observed.stood.get(connection.connection_id) or ADOPTED in connection.tags
-        yield InvalidRequest(
-            f"VpcPeeringConnectionId {desired.foreign_id} is the connection that this resource "
-            f"{'has adopted' if adopted else 'itself has requested'}.",
-            "Keep OnExistingConnection: Adopt instead; or delete the resource, which leaves it, and make another one."
-            if adopted
-            else "Leave VpcPeeringConnectionId out: it is for connections that somebody else requests.",
-        )
+        if observed.stood.get(connection.connection_id) or ADOPTED in connection.tags:
+            yield InvalidRequest(
+                f"VpcPeeringConnectionId {desired.foreign_id} is the connection that this resource has adopted.",
+                "Keep OnExistingConnection: Adopt instead; or delete the resource, which leaves it, and make another.",
+            )
+        else:
+            yield InvalidRequest(
+                f"VpcPeeringConnectionId {desired.foreign_id} is the connection that this resource has itself made.",
+                "Leave VpcPeeringConnectionId out: it is for connections that somebody else requests.",
+            )
     if not connection.status.live:
         yield ResourceConflict(
             f"{connection.connection_id} is {connection.status}: {connection.message or 'no message'}.",

@@ -76,7 +76,12 @@ PARTS = {
         Part("faults", UNITS),
         Part("interleavings", DUELS),
         Part("lives", LOTS),
-        Part("plain", (*(unit for unit in UNITS if unit.topology == MOST), *PLAIN_LOTS), plain, stride=3),
+        Part(
+            "plain",
+            (*(unit for unit in UNITS if unit.topology == MOST and not unit.path.maintenance), *PLAIN_LOTS),
+            plain,
+            stride=3,
+        ),
     )
 }
 OURS = ("faults", "interleavings", "lives")

@@ -84,7 +84,7 @@ def test_tables_are_found_on_both_sides(world: World, pair: tuple[Vpc, Vpc]) -> 
         ),
         (
             {"AllRouteTables": "true", "ExcludeRouteTableIds": ["rtb-0a1b2c3d4e5f60718"]},
-            "Routes.ExcludeRouteTableIds: rtb-0a1b2c3d4e5f60718 is no table of ",
+            "Routes.ExcludeRouteTableIds: rtb-0a1b2c3d4e5f60718 is not a table of ",
         ),
     ],
     ids=["subnet", "subnet tags", "table tags", "destination subnet", "prefix list", "excluded table"],
@@ -126,7 +126,7 @@ def test_a_table_that_was_excluded_and_deleted(world: World, pair: tuple[Vpc, Vp
 
     assert "SUCCESS" == stack.update(world.properties(*pair, Routes={**rule, "OnConflict": "Skip"}))["Status"]
     mistyped = {**rule, "ExcludeRouteTableIds": [doomed, "rtb-0a1b2c3d4e5f60718"]}
-    assert "rtb-0a1b2c3d4e5f60718 is no table" in stack.update(world.properties(*pair, Routes=mistyped))["Reason"]
+    assert "rtb-0a1b2c3d4e5f60718 is not a table" in stack.update(world.properties(*pair, Routes=mistyped))["Reason"]
     assert "SUCCESS" == stack.delete()["Status"]
 
 

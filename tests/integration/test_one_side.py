@@ -229,7 +229,7 @@ def test_our_own_connection_is_not_given_as_somebodys(world: World, pair: tuple[
 
     refused = stack.update(one_side(world, pcx, pair[1]))
 
-    assert f"{pcx} is the connection that this resource itself has requested." in refused["Reason"]
+    assert f"{pcx} is the connection that this resource has itself made." in refused["Reason"]
 
 
 @topologies

@@ -395,7 +395,7 @@ def test_our_own_connection_is_nobodys() -> None:
 
     assert (
         InvalidRequest,
-        "VpcPeeringConnectionId pcx-others is the connection that this resource itself has requested.",
+        "VpcPeeringConnectionId pcx-others is the connection that this resource has itself made.",
     ) in causes(plan_one_side(wanted, accepter_sees(foreign())))
 
 
