@@ -242,7 +242,7 @@ def test_what_was_adopted_is_not_given_as_somebodys(world: World, pair: tuple[Vp
 
     refused = stack.update(given)
     assert f"{pcx} is the connection that this resource has adopted." in refused["Reason"]
-    assert refused["Reason"].endswith("or delete the resource, which leaves it, and make another one.")
+    assert refused["Reason"].endswith("or delete the resource, which leaves it, and make another.")
 
     assert "SUCCESS" == stack.delete()["Status"]
     assert ("SUCCESS", pcx) == tuple(world.stack("new").create(given)[key] for key in ("Status", "PhysicalResourceId"))
