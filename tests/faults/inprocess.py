@@ -55,7 +55,9 @@ BLOCKED_SECONDS = 0.5
 """After so long (of the machine's own time) a timer's thread waits for a lock that its process will never release."""
 
 READS = "Describe"
-VOLATILE = {"Action", "Version", "Body", "Revision"}
+VOLATILE = {"Action", "Version"}
+KEY = {"StackId", "LogicalResourceId"}
+"""What a call to the registry is told by: the rest of an item changes from run to run."""
 
 
 @dataclass(frozen=True)
@@ -300,7 +302,8 @@ class InProcess:
         body = request.body.decode() if isinstance(request.body, bytes) else request.body
         given: Mapping[str, Any] = json.loads(body) if target else dict(parse_qsl(body))
         operation = target.rpartition(".")[2] or given["Action"]
-        parameters = {} if service == "dynamodb" else {k: v for k, v in given.items() if k not in VOLATILE}
+        given = given.get("Key", given.get("Item", {})) if service == "dynamodb" else given
+        parameters = {k: v for k, v in given.items() if (k in KEY if service == "dynamodb" else k not in VOLATILE)}
         account = key if key.isdigit() else self._account_of(key)
         return Call(service, operation, account, region, json.dumps(parameters, sort_keys=True))
 

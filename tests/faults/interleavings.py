@@ -1,15 +1,20 @@
-"""Two invocations at the same time: the orders of their calls that two changes of turn can make.
+"""Two invocations at the same time: all orders of their calls that two changes of turn can make.
 
 One runs for some calls, then the other one for some, then the first one to its end, then the other one; either may be
 the first, and the changes of turn go as far as the two really go. Who sleeps lets the other one go on: nobody is held
 longer than a call takes. Where one is cut, its process dies at its change of turn, and Lambda sends its event again.
+
+An order is not played where it leads to the same as one that was: they differ in the place of one call, and what the
+other one calls meanwhile neither changes what that call reads nor reads what it changes (that is, as in Godefroid's
+partial-order reduction). Such orders differ in seconds only.
 """
 
 import io
 import itertools
+import re
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import astuple, dataclass, field
 from typing import Any, Final
 
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
@@ -24,6 +29,15 @@ from tests.faults.scene import MORE_TAGS, Scene
 from tests.harness import Context, Topology
 
 HIDDEN_READS: Final = 6
+RETRIED_AFTER: Final = 60.0
+"""Seconds until Lambda sends an event again."""
+
+NONE_CHANGED, ONE_CHANGED = 2, 1
+"""Turns that are left at the end, because an invocation ended before its turn did."""
+
+MANY: Final = 1_000_000
+"""Calls of a turn that has no end."""
+
 CALL_SECONDS: Final = 1.0
 """Of virtual time that a call takes, so that leases are renewed on the way."""
 
@@ -48,19 +62,19 @@ class Baton:
         """Wait for the turn, and use up one call of it."""
         with self._changed:
             self._wait(actor)
-            if self.turns and self.turns[0] == 0 and 1 - actor not in self.done:
-                self.turns.pop(0)
-                self._hand_over(actor)
-                if actor == self.cut:
-                    self.cut = None
-                    raise Killed
+            if self.turns[:1] == [0] and 1 - actor not in self.done:
+                self._end_turn(actor)
             if self.turns:
                 self.turns[0] -= 1
 
     def rest(self, actor: int) -> None:
-        """Let the other one go on while this one sleeps."""
+        """Let the other one go on while this one sleeps; a turn that has no call left ends with that."""
         with self._changed:
-            if 1 - actor not in self.done:
+            if 1 - actor in self.done:
+                return
+            if self.turns[:1] == [0]:
+                self._end_turn(actor)
+            else:
                 self._hand_over(actor)
 
     def end(self, actor: int) -> None:
@@ -69,6 +83,13 @@ class Baton:
             self.done.add(actor)
             self.running = 1 - actor
             self._changed.notify_all()
+
+    def _end_turn(self, actor: int) -> None:
+        self.turns.pop(0)
+        self._hand_over(actor)
+        if actor == self.cut:
+            self.cut = None
+            raise Killed
 
     def _hand_over(self, actor: int) -> None:
         self.running = 1 - actor
@@ -80,6 +101,96 @@ class Baton:
             self._changed.wait()
 
 
+@dataclass(frozen=True)
+class Step:
+    """A call, and who made it."""
+
+    actor: int
+    service: str
+    parameters: str
+    reads: bool
+    """Whether it changes nothing."""
+
+    def commutes(self, other: "Step") -> bool:
+        """Tell whether another one's call leads to the same before it and after it.
+
+        An answer to CloudFormation changes nothing elsewhere, but an invariant divides what comes before and after it.
+        """
+        if self.reads and other.reads:
+            return True
+        if self.service != other.service:
+            return "s3" not in {self.service, other.service}
+        return self.service == "dynamodb" and "{}" not in {self.parameters, other.parameters} != {self.parameters}
+
+
+@dataclass
+class Orders:
+    """The orders of which it is known what they lead to: the calls of each, by the calls after which the turn changes.
+
+    `begins` is who begins, and `dies` who is cut at the end of its turn, if one is.
+    """
+
+    begins: int
+    dies: int | None
+    known: dict[tuple[int, int], list[Step]] = field(default_factory=dict)
+
+    def played(self, run: Callable[[int, int], Result], stride: int = 1) -> Iterator[Result]:
+        """Run with longer and longer turns, until they are longer than what there is to do; yield the results.
+
+        What runs an order has to leave its calls in `known`.
+        """
+        yield run(MANY, MANY)
+        for first in itertools.count(1, stride):
+            whole = run(first, MANY)
+            left = whole.get("left")
+            if left != NONE_CHANGED:
+                yield whole
+            if left != ONE_CHANGED:
+                return
+            for second in itertools.count(1 if self.dies == 1 - self.begins else 0, stride):
+                if self._knows(first, second):
+                    continue
+                result = run(first, second)
+                if result.get("left") != ONE_CHANGED:
+                    yield result
+                if result.get("left") != 0:
+                    break
+
+    def _knows(self, first: int, second: int) -> bool:
+        """Tell whether an order leads to the same as one that is known with a turn that is shorter by a call."""
+        shorter, to = (first - 1, second), first - 1
+        if self.dies == self.begins:
+            steps = self._cut_later(shorter, to, rf"X{{{first}}}", (MANY, MANY))
+        else:
+            steps = self._moved(shorter, to, rf"X{{{to}}}(Y{{{second}}})XX.*Y")
+        shorter, to = (first, second - 1), first + second - 1
+        if self.dies == 1 - self.begins:
+            steps = steps or self._cut_later(shorter, to, rf"X{{{first}}}Y{{{second}}}", (first, MANY))
+        else:
+            steps = steps or self._moved(shorter, to, rf"X{{{first}}}Y{{{second - 1}}}(X+)YY+$")
+        if steps:
+            self.known[first, second] = steps
+        return bool(steps)
+
+    def _moved(self, turns: tuple[int, int], to: int, actors: str) -> list[Step] | None:
+        """Return the calls of an order with the one after the group moved before it, if that makes no difference."""
+        steps = self.known.get(turns, [])
+        found = re.match(actors, self._actors(steps))
+        if found and all(steps[found.end(1)].commutes(other) for other in steps[to : found.end(1)]):
+            return [*steps[:to], steps[found.end(1)], *steps[to : found.end(1)], *steps[found.end(1) + 1 :]]
+        return None
+
+    def _cut_later(self, turns: tuple[int, int], to: int, actors: str, uncut: tuple[int, int]) -> list[Step] | None:
+        """Return the calls of an order with one more before the process dies, if that changes nothing."""
+        steps, longer = self.known.get(turns), self.known[uncut]
+        if steps and re.match(actors, self._actors(longer)) and longer[to].reads:
+            return [*steps[:to], longer[to], *steps[to:]]
+        return None
+
+    def _actors(self, steps: Sequence[Step]) -> str:
+        return "".join("X" if step.actor == self.begins else "Y" for step in steps)
+
+
 @dataclass
 class Race:
     """Two events that are served at the same time."""
@@ -88,6 +199,7 @@ class Race:
     baton: Baton
     events: tuple[Event, Event]
     start: Start
+    steps: list[Step] = field(default_factory=list)
 
     def run(self) -> None:
         """Serve both to their end, and again what failed, as Lambda does."""
@@ -96,7 +208,11 @@ class Race:
 
         def rest(seconds: float) -> None:
             sleep(seconds)
-            self.baton.rest(OF_THREAD.actor)
+            try:
+                self.baton.rest(OF_THREAD.actor)
+            except Killed:
+                OF_THREAD.process.dead = True
+                raise
 
         self.here.time.sleep = rest  # type: ignore[method-assign]
         for thread in threads:
@@ -105,11 +221,17 @@ class Race:
             thread.join()
         self.here.time.sleep = sleep  # type: ignore[method-assign]
 
+    def _reads(self, call: Call) -> bool:
+        """Tell whether a call changes nothing; not where EC2 shows what is new only after so many readings."""
+        counted = call.service == "ec2" and self.here.aws.settings.hidden_reads_requester
+        return call.operation.startswith(("Describe", "Get", "List", "Query", "AssumeRole")) and not counted
+
     def _serve(self, actor: int) -> None:
         OF_THREAD.actor = actor
 
-        def hook(_call: Call, send: Send) -> Any:  # noqa: ANN401  # botocore's
+        def hook(call: Call, send: Send) -> Any:  # noqa: ANN401  # botocore's
             self.baton.take(actor)
+            self.steps.append(Step(actor, call.service, call.parameters, self._reads(call)))
             self.here.time.pass_by(CALL_SECONDS)
             return send()
 
@@ -123,20 +245,21 @@ class Race:
             try:
                 handler(self.events[actor], Context(self.here.time.now, began + SECONDS))
                 break
-            except (Undelivered, Killed, BatchProcessingError):
-                self.here.time.sleep(60)
+            except Killed:
+                self.here.time.pass_by(RETRIED_AFTER)
+            except (Undelivered, BatchProcessingError):
+                self.here.time.sleep(RETRIED_AFTER)
         self.baton.end(actor)
 
 
 @dataclass(frozen=True)
 class Duel:
-    """Two events on a topology, in all orders; of the changes of turn each `steps`th."""
+    """Two events on a topology, in all orders."""
 
     name: str
     topology: Topology
     prepare: Callable[[Scene], tuple[Event, Event]]
     finish: Callable[[Scene], Iterator[Violation]]
-    steps: tuple[int, int] = (3, 4)
     cut: bool = False
     """Whether one of the two dies where it hands over: the first one wherever that is, or else the second one."""
 
@@ -149,39 +272,43 @@ class Duel:
 
         with in_process() as here, captured() as log:
             scene = Scene(here, self.topology, start(here))
-            events = self.prepare(scene)
-            for first, dies in itertools.product((0, 1), (0, 1) if self.cut else (None,)):
+            events, lives = self.prepare(scene), set[str]()
+            for begins, dies in itertools.product((0, 1), (0, 1) if self.cut else (None,)):
+                orders = Orders(begins, dies)
 
-                def run(turns: list[int], first: int = first, dies: int | None = dies) -> Result:
-                    (result,) = forked(lambda: self._run(scene, events, Baton(turns, first, dies), start, log))
-                    order = f"{'first' if first == 0 else 'second'} begins, {turns[0]} calls, {turns[1]} calls"
+                def run(first: int, second: int, orders: Orders = orders) -> Result:
+                    race = Race(here, Baton([first, second], orders.begins, orders.dies), events, start)
+                    (result,) = forked(lambda: self._run(scene, race, log, lives))
+                    lives.add(result.pop("life", ""))
+                    orders.known[first, second] = [Step(*step) for step in result.pop("steps", ())]
+                    order = f"{'first' if orders.begins == 0 else 'second'} begins, {first} calls, {second} calls"
                     return {"call": order, "fault": "cut" if self.cut else "interleaved", **result}
 
-                yield from self._orders(run, stride)
+                yield from orders.played(run, stride)
 
-    def _orders(self, run: Callable[[list[int]], Result], stride: int) -> Iterator[Result]:
-        """Run with longer and longer turns, until they are longer than what there is to do."""
-        for first in itertools.count(0, self.steps[0] * stride):
-            for second in itertools.count(0, self.steps[1] * stride):
-                result = run([first, second])
-                left = result.get("left", 2)
-                if left < 2:
-                    yield result
-                if left:
-                    break
-            if left == 2:
-                return
-
-    def _run(self, scene: Scene, events: tuple[Event, Event], baton: Baton, start: Start, log: io.StringIO) -> Result:
-        Race(scene.here, baton, events, start).run()
-        left = len(baton.turns)
+    def _run(self, scene: Scene, race: Race, log: io.StringIO, lives: Collection[str]) -> Result:
+        """Run an order; and what follows, unless it follows from the same as after another order."""
+        race.run()
         found = [*self.finish(scene), *checked(scene, log.getvalue())]
-        for engine in scene.engines:
-            if engine.physical_id:
-                engine.delete()
-        found += checked(scene, log.getvalue())
-        found += replayed(scene)
-        return {"left": left, "violations": [violation.as_json() for violation in dict.fromkeys(found)]}
+        life = _unnamed(scene.trace())
+        if life not in lives:
+            for engine in scene.engines:
+                if engine.physical_id:
+                    engine.delete()
+            found += checked(scene, log.getvalue())
+            found += replayed(scene)
+        return {
+            "left": len(race.baton.turns),
+            "life": life,
+            "steps": [astuple(step) for step in race.steps],
+            "violations": [violation.as_json() for violation in dict.fromkeys(found)],
+        }
+
+
+def _unnamed(trace: str) -> str:
+    """Return a trace with the ids of connections numbered: they are drawn."""
+    numbers: dict[str, str] = {}
+    return re.sub(r"pcx-[0-9a-f]+", lambda found: numbers.setdefault(found[0], f"pcx-{len(numbers)}"), trace)
 
 
 def _settled(engine: Engine) -> None:
@@ -290,11 +417,11 @@ def _one_has_it(scene: Scene) -> Iterator[Violation]:
 
 
 DUELS: Final = (
-    Duel("Delete during Create", MOST, _create_and_delete, _deleted, steps=(1, 3)),
-    Duel("Delete during Create, one of them cut", MOST, _create_and_delete, _deleted, steps=(2, 7), cut=True),
+    Duel("Delete during Create", MOST, _create_and_delete, _deleted),
+    Duel("Delete during Create, one of them cut", MOST, _create_and_delete, _deleted, cut=True),
     Duel("Delete during Create, which EC2 shows late", MOST, _seen_late, _deleted),
     Duel("Create delivered twice at once", MOST, _twice, _created),
-    Duel("replacement delivered twice at once", MOST, _replacement_twice, _replaced, steps=(4, 5)),
+    Duel("replacement delivered twice at once", MOST, _replacement_twice, _replaced),
     Duel("Delete delivered twice at once", MOST, _delete_twice, _gone),
     Duel("two stacks on a pair", MOST, lambda scene: _two_stacks(scene, reverse=False), _one_has_it),
     Duel("two stacks on a pair, reversed", MOST, lambda scene: _two_stacks(scene, reverse=True), _one_has_it),

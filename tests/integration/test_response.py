@@ -91,11 +91,30 @@ def test_several_long_lists_are_cut_alike() -> None:
     assert blocks.startswith(cut["RequesterCidrBlocks"])
 
 
+def test_list_that_is_as_long_as_may_be_stays_whole() -> None:
+    """What gives way is the item that is one character too long."""
+    bare = len(encode({"Status": "SUCCESS", **IDS, "Data": {"Long": "", "Longer": ""}}))
+    most = (BODY_LIMIT - bare + 1) // 2
+    long, begins = "b" * most, "a" * (most - 9)
+
+    body = encode({"Status": "SUCCESS", **IDS, "Data": {"Long": long, "Longer": f"{begins},{'c' * 9},d"}})
+
+    assert {"Long": long, "Longer": begins} == json.loads(body)["Data"]
+
+
 def test_attribute_that_is_no_list_is_emptied() -> None:
     """The attributes give way before the answer does."""
     body = encode({"Status": "SUCCESS", **IDS, "Data": {"Text": "x" * 5000}})
 
     assert {"Text": ""} == json.loads(body)["Data"]
+
+
+def test_attributes_give_way_to_a_reason() -> None:
+    """Where the reason alone is too long, none of their items stays."""
+    body = encode({"Status": "FAILED", **IDS, "Reason": "x" * BODY_LIMIT, "Data": {"List": "a,b"}})
+
+    assert BODY_LIMIT == len(body)
+    assert {"List": ""} == json.loads(body)["Data"]
 
 
 def test_reason_survives() -> None:

@@ -416,6 +416,13 @@ def test_only_one_former_deployment_is_kept() -> None:
     assert ((None, (), ()), (PCX,)) == (counts(deleted(once, "pcx-2")), deleted(once, "pcx-2").living)
 
 
+def test_findings_stay_while_an_older_connection_is_cleaned_up() -> None:
+    """They are of the last connection, which is there before and after."""
+    item = deployed("pcx-3", deployed("pcx-2", deployed(PCX)))
+
+    assert (("pcx-2", "pcx-3"), ("pcx-3",)) == (deleted(item, PCX).living, deleted(item, PCX).findings)
+
+
 def test_former_deployment_in_an_item_that_an_earlier_function_has_written() -> None:
     """Nobody knows what the connection was deployed with: it is left alone until it is deployed again."""
     earlier = deployed("pcx-new", deployed(PCX)).model_copy(update={"former": {}})
@@ -497,6 +504,13 @@ def test_what_was_found_goes_back() -> None:
     moved = replace(MOVED, former=PCX)
 
     assert (moved,) == forgotten([replace(FIRST, key=moved.key, former=None, found=True), moved], PCX, None)
+
+
+def test_former_target_that_is_none_of_ours_stays() -> None:
+    """A connection that is left has nothing to tell of what another one took from somebody else."""
+    taken = replace(MOVED, former="igw-9")
+
+    assert (taken,) == forgotten([FIRST, taken], PCX, None)
 
 
 def test_single_routes_are_forgotten() -> None:

@@ -405,6 +405,20 @@ def test_hold_without_the_table_knows_of_an_unanswered_create(table: Table, time
     assert (True, False) == (alone.may_live, alone.unknown)
 
 
+def test_hold_without_the_table_waits_for_nobody(table: Table, time: VirtualTime) -> None:
+    """Whether the lease that was read is held still can't be known."""
+    begun(table, time)
+    delete = tenure(table, time, "Delete", "delete")
+    table.unreachable = True
+    with pytest.raises(NetworkFailure):
+        delete.begin(Deadline(time.clock, 900))
+    began = time.now()
+
+    delete.alone().begin(Deadline(time.clock, 900))
+
+    assert began == time.now()
+
+
 def test_hold_of_what_was_never_read_may_live(table: Table, time: VirtualTime) -> None:
     """Nobody knows that there is nothing."""
     table.unreadable = True
