@@ -31,7 +31,7 @@ be broken.
 
 ## Faults
 
-{calls} calls were faulted, from {sites} functions of the handler that call AWS or CloudFormation themselves{unreached}.
+{calls} calls were faulted, from {sites} places in the source of the handler{unreached}.
 
 | fault | runs | the plain handler broke an invariant at |
 | --- | --- | --- |

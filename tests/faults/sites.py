@@ -8,24 +8,52 @@ from types import FrameType
 from typing import Final
 
 HANDLER: Final = Path(__file__).parents[2] / "src/handler"
-CALLERS: Final = {"call", "self._call", "self._all", "self._transition", "self._describe", "self._connections"}
+CALLERS: Final = {
+    "call",
+    "self._call",
+    "self._all",
+    "self._transition",
+    "self._describe",
+    "self._connections",
+    "pool.request",
+}
 """What makes a call."""
+
+
+Places = dict[str, list[tuple[str, range]]]
+
+
+@cache
+def places() -> Places:
+    """Return the call sites of each function `module.function`: the name of each, and the lines of its statement."""
+    found: Places = {}
+    for path in sorted(HANDLER.glob("*.py")):
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef) and f"self.{function.name}" not in CALLERS:
+                name, statements = (
+                    f"{path.stem}.{function.name}",
+                    sorted(_calling(function), key=lambda lines: lines.start),
+                )
+                numbers = [f" {number}" for number in range(1, len(statements) + 1)] if len(statements) > 1 else [""]
+                found[name] = [(name + number, lines) for number, lines in zip(numbers, statements, strict=False)]
+    return found
 
 
 @cache
 def static() -> frozenset[str]:
-    """Return all call sites as `module.function`."""
-    found = {
-        f"{path.stem}.{function.name}"
-        for path in sorted(HANDLER.glob("*.py"))
-        for function in ast.walk(ast.parse(path.read_text()))
-        if isinstance(function, ast.FunctionDef) and f"self.{function.name}" not in CALLERS and any(_calls(function))
-    }
-    return frozenset(found | {"response._put"})
+    """Return the names of all call sites."""
+    return frozenset(site for sites in places().values() for site, _ in sites)
 
 
-def _calls(function: ast.FunctionDef) -> Iterator[bool]:
+def _calling(function: ast.FunctionDef) -> Iterator[range]:
+    """Yield the lines of each statement that calls."""
     for node in ast.walk(function):
+        if isinstance(node, ast.stmt) and not hasattr(node, "body") and any(_calls(node)):
+            yield range(node.lineno, (node.end_lineno or node.lineno) + 1)
+
+
+def _calls(statement: ast.stmt) -> Iterator[bool]:
+    for node in ast.walk(statement):
         if isinstance(node, ast.Call):
             names = [node.func, *node.args[:1]] if ast.unparse(node.func) == "partial" else [node.func]
             yield from (True for name in names if ast.unparse(name) in CALLERS)
@@ -37,6 +65,7 @@ def reached(frame: FrameType | None) -> set[str]:
     while frame is not None:
         path = Path(frame.f_code.co_filename)
         if path.parent == HANDLER:
-            found.add(f"{path.stem}.{frame.f_code.co_name}")
+            sites = places().get(f"{path.stem}.{frame.f_code.co_name}", ())
+            found |= {site for site, lines in sites if frame.f_lineno in lines}
         frame = frame.f_back
-    return found & static()
+    return found
