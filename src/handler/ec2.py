@@ -153,15 +153,25 @@ class Ec2:
     def route_tables(self, vpc_id: str) -> tuple[RouteTable, ...]:
         """Return all route tables of a VPC, with all their routes; none where the VPC is not there.
 
-        Every VPC has a main table: where EC2 shows none, it does not show them yet.
+        Every VPC has a main table: where EC2 shows its owner none, it does not show them yet. A participant of a shared
+        VPC may see none.
 
         Raises:
-            NotStabilized: it shows none of a VPC that it shows.
+            NotStabilized: it shows none of a VPC of this account.
 
         """
         patience, pauses = self._deadline.within(0 if self._reads else VISIBLE_WITHIN), backoff(0.5, 5)
-        while not (found := self._of_vpc("route_tables", "RouteTables", vpc_id)) and self.vpc(vpc_id):
-            patience.pause(next(pauses), f"EC2 showed no route table of {vpc_id}, not even its main one")
+        while not (found := self._of_vpc("route_tables", "RouteTables", vpc_id)):
+            vpc = self.vpc(vpc_id)
+            if vpc is None or vpc.account != self._place.account:
+                break
+            pause = next(pauses)
+            if pause >= patience.remaining:
+                raise NotStabilized(
+                    f"EC2 showed no route table of {vpc_id}, not even its main one, to its owner ({self._place}).",
+                    "Deploy again; if it recurs, ask AWS Support.",
+                )
+            patience.clock.sleep(pause)
         return tuple(map(shapes.route_table, found))
 
     def connections_between(self, vpc_ids: Collection[str]) -> tuple[Connection, ...]:

@@ -175,7 +175,8 @@ def _missing_vpcs(desired: Desired, observed: Observed) -> Iterator[PeeringError
         elif view.vpc.account != end.account:
             yield InvalidRequest(
                 f"{prefix}VpcId {end.vpc_id} belongs to account {view.vpc.account}, not to {end.account}.",
-                f"Only its owner can peer a VPC: give {prefix}RoleArn of a role in {view.vpc.account}.",
+                f"Only its owner, no participant of a shared VPC, can peer it: give {prefix}RoleArn of a role in "
+                f"{view.vpc.account}.",
             )
 
 

@@ -220,9 +220,38 @@ def test_tables_that_do_not_show_yet(
     if empty == 2:
         assert [*vpc.route_table_ids] == [table.table_id for table in ec2.route_tables(vpc.id)]
     else:
-        with pytest.raises(NotStabilized, match=f"EC2 showed no route table of {vpc.id}, not even its main one"):
+        with pytest.raises(
+            NotStabilized, match=f"EC2 showed no route table of {vpc.id}, not even its main one"
+        ) as late:
             ec2.until(Deadline(world.time.clock, 900)).route_tables(vpc.id)
+        assert late.value.reason.endswith("Deploy again; if it recurs, ask AWS Support.")
     assert world.time.now() - began <= seconds
+
+
+def test_a_participant_of_a_shared_vpc(world: World, pair: tuple[Vpc, Vpc], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sees the VPC, and no table that nobody shared with it: what is wrong is told at once, with the remedy."""
+    stack, (vpc, _) = world.stack(), pair
+    read = Ec2._all  # noqa: SLF001
+
+    def shared(ec2: Ec2, operation: str, shape: str, filters: Any) -> Any:  # noqa: ANN401
+        found = read(ec2, operation, shape, filters)
+        if ec2._place.account != vpc.account:  # noqa: SLF001  # which side it is
+            return found
+        if operation == "vpcs":
+            return [{**each, "OwnerId": "999999999999"} for each in found]
+        return [] if operation == "route_tables" else found
+
+    monkeypatch.setattr(Ec2, "_all", shared)
+
+    with world.counted() as calls:
+        refused = stack.create(world.properties(*pair))
+        assert "SUCCESS" == stack.delete()["Status"]
+
+    assert (
+        f"VpcId {vpc.id} belongs to account 999999999999, not to {vpc.account}. Only its owner, no participant of a "
+        "shared VPC, can peer it: give RoleArn of a role in 999999999999."
+    ) in refused["Reason"]
+    assert ([], []) == (writes(calls), world.time.slept)
 
 
 def test_tables_of_a_vpc_that_is_gone(world: World, ec2: Ec2) -> None:
