@@ -679,14 +679,17 @@ def test_what_was_adopted_and_lost_its_tags_is_left(adopt: bool) -> None:
     assert [ResourceConflict] == [kind for kind, _ in causes(plan(gone, taken))]
 
 
-def test_what_we_made_is_claimed_again_as_ours() -> None:
-    """Adopt puts the owner tags back; as adopted it would outlive the stack that made it."""
+@pytest.mark.parametrize("connection_id", [PCX, "pcx-new", None])
+@pytest.mark.parametrize("adopt", [True, False])
+def test_what_we_made_is_not_adopted(connection_id: str | None, *, adopt: bool) -> None:
+    """IAM permits no adoption without the mark, with which it would outlive the stack that made it."""
     world = replace(observed(connection(owner=None), tables=(table(to(PCX)),)), stood={PCX: {}})
-    again = adopting(routes=ALL, connection_id=PCX, previous=adopting())
+    again = desired(adopt=adopt, routes=ALL, connection_id=connection_id, previous=desired())
 
     planned = plan(again, world)
 
-    assert (AdoptConnection(PCX, OWNER.tags),) == planned.changes
+    assert (ResourceConflict, f"{PCX} carries no owner tags of this resource (no owner tags).") in causes(planned)
+    assert not any(isinstance(refusal, AlreadyExists) for refusal in planned.refusals)
     assert frozenset() == planned.found
 
 
