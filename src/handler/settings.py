@@ -102,6 +102,10 @@ def _plan_tags(  # noqa: PLR0913  # one argument a fact
     """Plan the tags of one side; a Name that somebody else gave `theirs` gives way to a given one only."""
     if seen is None and side is Side.REQUESTER:
         return  # the request itself carries them
+    if desired.side(side).given_up:
+        if seen and desired.same_pair:
+            yield from _take_back(side, tags(desired.same_pair, observed, side), seen, stood)
+        return
     wanted, present = tags(desired, observed, side), seen.tags if seen else {}
     earlier = _given_tags(desired.same_pair, side) if desired.same_pair else {}
     name = present.get("Name") if present.get("Name") != earlier.get("Name") else stood.tags.get("Name")
