@@ -585,7 +585,7 @@ def test_what_stood_is_recorded_at_adoption() -> None:
     before = replace(before, accepter=replace(before.accepter, managed=False))
     later = observed(adopted("requester"))
     known = replace(later, stood={PCX: {Side.REQUESTER: Stood(NAME)}})
-    assert {} == plan(desired(connection_id=PCX, previous=desired()), later).stood
+    assert {} == plan(desired(connection_id=PCX, previous=desired()), known).stood
     assert {PCX: {Side.REQUESTER: Stood(NAME), Side.ACCEPTER: Stood(NAME)}} == plan(
         desired(connection_id=PCX, previous=before), known
     ).stood
@@ -593,6 +593,23 @@ def test_what_stood_is_recorded_at_adoption() -> None:
     assert {PCX: {}} == plan(desired(), observed(connection())).stood
     assert {} == plan(desired(), replace(observed(connection()), stood={PCX: {}})).stood
     assert {} == plan(desired(), observed()).stood
+
+
+def test_a_record_of_what_stood_that_was_lost_is_made_anew_by_the_mark() -> None:
+    """A Delete takes the mark off: if it dies then, the record alone tells that it had let go of what it left."""
+    seen = adopted("requester+Tags+PeerAllowDnsResolutionFromRemoteVpc", options={Side.REQUESTER: DNS})
+    again = desired(allow_dns=True, tags={"Team": "net"}, connection_id=PCX, previous=desired())
+    told = {Side.REQUESTER: Stood(NAME), Side.ACCEPTER: Stood(options=DNS)}
+
+    assert {PCX: told} == plan(again, observed(seen)).stood
+    assert {PCX: told} == plan(replace(again, previous=again), observed(seen)).stood
+    later = desired(connection_id=PCX, previous=replace(again, accepter=replace(again.accepter, managed=False)))
+    assert {PCX: {**told, Side.ACCEPTER: Stood(NAME)}} == plan(later, observed(seen)).stood
+    hidden = observed(seen).with_side(Side.ACCEPTER, connections=())
+    assert {PCX: {Side.REQUESTER: Stood(NAME)}} == plan(again, hidden).stood
+    left = replace(observed(connection(owner=None)), stood={PCX: told}, living=frozenset({PCX}))
+    gone = desired(present=False, connection_id=PCX)
+    assert [(), ()] == [plan(replace(gone, adopt=adopt), left).refusals for adopt in (False, True)]
 
 
 @pytest.mark.parametrize(
