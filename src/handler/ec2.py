@@ -153,15 +153,25 @@ class Ec2:
     def route_tables(self, vpc_id: str) -> tuple[RouteTable, ...]:
         """Return all route tables of a VPC, with all their routes; none where the VPC is not there.
 
-        Every VPC has a main table: where EC2 shows none, it does not show them yet.
+        Every VPC has a main table: where EC2 shows its owner none, it does not show them yet. A participant of a shared
+        VPC may see none.
 
         Raises:
-            NotStabilized: it shows none of a VPC that it shows.
+            NotStabilized: it shows none of a VPC of this account.
 
         """
         patience, pauses = self._deadline.within(0 if self._reads else VISIBLE_WITHIN), backoff(0.5, 5)
-        while not (found := self._of_vpc("route_tables", "RouteTables", vpc_id)) and self.vpc(vpc_id):
-            patience.pause(next(pauses), f"EC2 showed no route table of {vpc_id}, not even its main one")
+        while not (found := self._of_vpc("route_tables", "RouteTables", vpc_id)):
+            vpc = self.vpc(vpc_id)
+            if vpc is None or vpc.account != self._place.account:
+                break
+            pause = next(pauses)
+            if pause >= patience.remaining:
+                raise NotStabilized(
+                    f"EC2 showed no route table of {vpc_id}, not even its main one, to its owner ({self._place}).",
+                    "Deploy again; if it recurs, ask AWS Support.",
+                )
+            patience.clock.sleep(pause)
         return tuple(map(shapes.route_table, found))
 
     def connections_between(self, vpc_ids: Collection[str]) -> tuple[Connection, ...]:
@@ -248,9 +258,8 @@ class Ec2:
                     return
                 ended = status is not None and not status.live
                 vanished = status is None and failure.ec2_code == CONNECTION_NOT_FOUND
-                between = {None, Status.INITIATING_REQUEST, Status.PROVISIONING}
-                unchanged = status not in between and failure.ec2_code != CONNECTION_NOT_FOUND
-                if ended or vanished or (unchanged and patience.remaining <= 0):
+                between = status in {Status.INITIATING_REQUEST, Status.PROVISIONING}
+                if ended or vanished or (not between and patience.remaining <= 0):
                     raise
                 self._deadline.pause(next(pauses), f"{connection_id} was {status or 'not visible'} in {self._place}")
             else:
@@ -281,7 +290,7 @@ class Ec2:
         """Remove tags, each only while it has the value given."""
         self._call("delete_tags", Resources=[connection_id], Tags=shapes.tag_list(tags))
 
-    def create_route(self, route: RouteKey, connection_id: str) -> None:
+    def create_route(self, route: RouteKey, target: str) -> None:
         """Make a route; the identical one that is there already is fine (a reply may have been lost).
 
         Raises:
@@ -289,33 +298,37 @@ class Ec2:
 
         """
         try:
-            self._call("create_route", **_route(route), VpcPeeringConnectionId=connection_id)
+            self._call("create_route", **_leading(route, target))
         except ResourceConflict as failure:
             if failure.ec2_code != "routealreadyexists":
                 raise
             present = self._static_route(route)
             if present is None:
                 raise
-            if present.target != connection_id:
+            if present.target != target:
                 raise Taken.by(route, present) from failure
 
     def replace_route(self, route: RouteKey, target: str) -> None:
-        """Point a route to another target without a gap; a route that has gone meanwhile is made anew."""
-        parameter = shapes.target_parameter(target)
+        """Point a route to another target without a gap; a route that has gone meanwhile is made anew.
+
+        Raises:
+            Taken: when another target has the destination of a route that had gone.
+
+        """
         try:
-            self._call("replace_route", **_route(route), **parameter)
+            self._call("replace_route", **_leading(route, target))
         except InvalidRequest as failure:
             # "There is no route defined for '10.1.0.0/16' in the route table."
             if "no route defined" not in failure.cause.lower():
                 raise
-            self._call("create_route", **_route(route), **parameter)
+            self.create_route(route, target)
 
     def delete_route(self, route: RouteKey, connection_id: str) -> None:
         """Delete a route to a connection; one that is gone, with its table or without, is fine.
 
-        EC2 may not find for a moment what it shows: a route that is still there is deleted again.
+        EC2 may not find for a moment what it shows: a route that is still there is deleted again, for a minute.
         """
-        pauses = backoff(0.2, 5)
+        patience, pauses = self._deadline.within(VISIBLE_WITHIN), backoff(0.2, 5)
         while True:
             try:
                 self._call("delete_route", **_route(route))
@@ -325,6 +338,8 @@ class Ec2:
                 present = self._static_route(route)
                 if present is None or present.target != connection_id:
                     return
+                if patience.remaining <= 0:
+                    raise
                 self._deadline.pause(next(pauses), f"EC2 did not find the route {route}, which it shows")
             else:
                 return
@@ -382,6 +397,16 @@ def _ended(connection: Connection | None) -> PeeringError:
     if connection.status is Status.FAILED:
         return InvalidRequest(cause, "Check for overlapping CIDR blocks, PeerVpcId, PeerOwnerId and PeerRegion.")
     return ResourceConflict(cause, "Somebody ended it meanwhile: agree with the other party, then deploy again.")
+
+
+def _leading(route: RouteKey, target: str) -> dict[str, str]:
+    parameter = shapes.target_parameter(target)
+    if parameter is None:
+        raise InvalidRequest(
+            f"{route} cannot be led to {target}: this version of the function does not know that kind of target.",
+            "Lead it there by hand, then deploy again.",
+        )
+    return {**_route(route), **parameter}
 
 
 def _route(route: RouteKey) -> dict[str, str]:

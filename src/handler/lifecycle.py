@@ -176,7 +176,8 @@ class Lifecycle:
         sides = self._open(properties, looking, run, remains=remains)
         desired = find(desired, sides, remembered)
         if desired.same_pair:
-            desired = _managing_accepter(desired, managed=Side.ACCEPTER in sides if remains else managed)
+            managed = Side.ACCEPTER in sides if remains else managed
+            desired = _managing_accepter(desired, managed=managed, given_up=remains)
         if desired.ends != looking.ends:  # the sessions of roles could only look so far
             sides = self._open(properties, desired, run, remains=remains)
         return {side: ec2 for side, ec2 in sides.items() if desired.side(side).managed}, desired
@@ -340,8 +341,8 @@ def _accesses(properties: Properties, desired: Desired) -> dict[Side, Access]:
     }
 
 
-def _managing_accepter(desired: Desired, *, managed: bool) -> Desired:
-    return replace(desired, accepter=replace(desired.accepter, managed=managed))
+def _managing_accepter(desired: Desired, *, managed: bool, given_up: bool = False) -> Desired:
+    return replace(desired, accepter=replace(desired.accepter, managed=managed, given_up=given_up))
 
 
 def _tells_its_vpcs(desired: Desired) -> bool:

@@ -188,12 +188,14 @@ class RouteRule:
 class DesiredSide:
     """What the properties ask for on one side.
 
-    `managed` is false for a side that is left to the other party. `vpc_tags` look for the VPC whose id `end` has then
-    not yet. `options` has only those that are managed.
+    `managed` is false for a side that is left to the other party. One that is `given_up` was managed before: what the
+    resource has put there is taken back, and nothing else is asked of it. `vpc_tags` look for the VPC whose id `end`
+    has then not yet. `options` has only those that are managed.
     """
 
     end: End
     managed: bool = True
+    given_up: bool = False
     vpc_tags: Query = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[Option, bool] = field(default_factory=dict)

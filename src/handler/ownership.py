@@ -88,7 +88,9 @@ def not_to_touch(desired: Desired, observed: Observed) -> Iterator[PeeringError]
             )
         elif desired.owns(connection) or established:
             continue  # a request beside an active connection can never be accepted
-        elif connection.connection_id == desired.connection_id and (not desired.adopt or _lost(desired, connection)):
+        elif observed.made(connection.connection_id) or (
+            connection.connection_id == desired.connection_id and (not desired.adopt or _lost(desired, connection))
+        ):
             yield not_ours(desired, connection)
         elif not desired.adopt:
             yield _exists_already(connection)

@@ -175,7 +175,8 @@ def _missing_vpcs(desired: Desired, observed: Observed) -> Iterator[PeeringError
         elif view.vpc.account != end.account:
             yield InvalidRequest(
                 f"{prefix}VpcId {end.vpc_id} belongs to account {view.vpc.account}, not to {end.account}.",
-                f"Only its owner can peer a VPC: give {prefix}RoleArn of a role in {view.vpc.account}.",
+                f"Only its owner, no participant of a shared VPC, can peer it: give {prefix}RoleArn of a role in "
+                f"{view.vpc.account}.",
             )
 
 
@@ -201,8 +202,7 @@ def _plan_connection(
         yield CreateConnection({**given, **desired.owner.tags, **replaces})
     elif not desired.owns(connection):
         mark = {ADOPTED: _mark(desired, observed, connection, routes)}
-        before = {} if observed.made(connection.connection_id) else mark
-        yield AdoptConnection(connection.connection_id, {**desired.owner.tags, **before, **replaces})
+        yield AdoptConnection(connection.connection_id, {**desired.owner.tags, **mark, **replaces})
     pending = {Status.INITIATING_REQUEST, Status.PENDING_ACCEPTANCE}
     if desired.auto_accept and (connection is None or connection.status in pending):
         yield AcceptConnection(Side.REQUESTER if connection and connection.reversed else Side.ACCEPTER)

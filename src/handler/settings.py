@@ -1,6 +1,7 @@
 """The plan's part for what a connection carries on each side: tags and options. Pure."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from handler.changes import Change, ModifyOptions, ReleaseConnection, TagConnection, UntagConnection
 from handler.model import ADOPTED, OWNER_TAGS, REPLACES, Connection, Desired, Observed, Option, Side, Status, Stood
@@ -48,25 +49,30 @@ def to_record(
     """Return what is to be recorded of a connection before this resource writes to it the first time.
 
     Of one that carries our owner tags, and no mark of adoption, that we have made it. Of another one what its sides
-    have, as long as nothing there can be ours: later nobody could tell.
+    have, as long as nothing there can be ours: later nobody could tell. Where that record is lost, what the mark of
+    adoption tells: once a Delete has taken it off, nothing but a record tells that the connection was let go of.
     """
     known = observed.stood.get(connection.connection_id) if connection else {}
     if connection is None or known == {}:
         return {}
     if desired.owns(connection) and not desired.keeps(connection, observed):
         return {connection.connection_id: {}}
+    lost = known is None and not desired.foreign_id and desired.owns(connection)
     known, previous = known or {}, desired.previous
     new = connection.connection_id != desired.connection_id and (desired.foreign_id or not desired.owns(connection))
-    met = {
-        side: Stood(
-            {key: value for key, value in seen.tags.items() if not key.startswith(OWNER_TAGS)},
-            seen.options.get(side, frozenset()),
-        )
-        for side, view in observed.sides()
-        if side not in known
-        and (seen := view.connection(connection.connection_id))
-        and (new or (previous and not previous.side(side).managed))
-    }
+    met = {}
+    for side, view in observed.sides():
+        seen = view.connection(connection.connection_id)
+        if seen is None or side in known:
+            continue
+        if new or (previous and not previous.side(side).managed):
+            stood = Stood(seen.tags, seen.options.get(side, frozenset()))
+        elif lost:
+            stood = _before(desired, observed, connection, seen, side)
+        else:
+            continue
+        others = {key: value for key, value in stood.tags.items() if not key.startswith(OWNER_TAGS)}
+        met[side] = replace(stood, tags=others)
     return {connection.connection_id: {**known, **met}} if met else {}
 
 
@@ -102,6 +108,10 @@ def _plan_tags(  # noqa: PLR0913  # one argument a fact
     """Plan the tags of one side; a Name that somebody else gave `theirs` gives way to a given one only."""
     if seen is None and side is Side.REQUESTER:
         return  # the request itself carries them
+    if desired.side(side).given_up:
+        if seen and desired.same_pair:
+            yield from _take_back(side, tags(desired.same_pair, observed, side), seen, stood)
+        return
     wanted, present = tags(desired, observed, side), seen.tags if seen else {}
     earlier = _given_tags(desired.same_pair, side) if desired.same_pair else {}
     name = present.get("Name") if present.get("Name") != earlier.get("Name") else stood.tags.get("Name")

@@ -38,9 +38,9 @@ TARGETS: Final = {
 """The member of EC2's route that names a target, by how the target's id or ARN begins (a regular expression)."""
 
 
-def target_parameter(target: str) -> dict[str, str]:
-    """Return the parameter of ReplaceRoute that names a target."""
-    return {next(member for pattern, member in TARGETS.items() if re.match(pattern, target)): target}
+def target_parameter(target: str) -> dict[str, str] | None:
+    """Return the parameter of ReplaceRoute that names a target; None for a kind that this code does not know."""
+    return next(({member: target} for pattern, member in TARGETS.items() if re.match(pattern, target)), None)
 
 
 def destination_parameter(destination: str) -> dict[str, str]:

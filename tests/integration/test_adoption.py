@@ -464,16 +464,21 @@ def test_a_connection_of_ours_without_owner_tags_is_not_left_in_silence(world: W
 
 
 @topologies
-def test_a_connection_of_ours_that_is_adopted_again_is_still_ours(world: World, pair: tuple[Vpc, Vpc]) -> None:
-    """An Update with Adopt puts the owner tags back, and Delete deletes what the resource has made."""
+def test_a_connection_of_ours_is_not_adopted(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """IAM lets the function adopt nothing that it has made: before the first write the reason tells the tags."""
     vpc, peer = pair
     stack = world.stack()
     pcx = stack.create(adopting(world, pair))["PhysicalResourceId"]
     owner = strip(world, vpc, pcx)
 
+    with world.counted() as calls:
+        refused = stack.update(adopting(world, pair, **TAGS))
+
+    assert [] == writes(calls)
+    assert f"{pcx} carries no owner tags of this resource" in refused["Reason"]
+    assert all(f"{key} {value}" in refused["Reason"] for key, value in owner.items())
+    world.ec2(vpc).create_tags(Resources=[pcx], Tags=[{"Key": k, "Value": v} for k, v in owner.items()])
     assert "SUCCESS" == stack.update(adopting(world, pair, **TAGS))["Status"]
-    assert owner == strip(world, vpc, pcx)
-    assert "SUCCESS" == stack.update(adopting(world, pair))["Status"]
     assert "SUCCESS" == stack.delete()["Status"]
     assert [] == world.live(vpc)
     assert [{}, {}] == list(world.routes(vpc).values()) == list(world.routes(peer).values())

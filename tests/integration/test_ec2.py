@@ -8,8 +8,8 @@ import pytest
 
 from handler.calls import VISIBLE_WITHIN, call
 from handler.clock import Deadline
-from handler.ec2 import Ec2
-from handler.errors import NotStabilized, ResourceConflict
+from handler.ec2 import Ec2, Taken
+from handler.errors import InvalidRequest, NotFound, NotStabilized, ResourceConflict
 from handler.item import Superseded
 from handler.model import End, RouteKey, Side
 from handler.sessions import Access
@@ -64,6 +64,54 @@ def test_the_identical_route_is_fine(world: World, ec2: Ec2) -> None:
     assert ["CreateRoute"] == writes(calls)
 
 
+NO_ROUTE = Fault(
+    "ReplaceRoute",
+    code="InvalidParameterValue",
+    message="There is no route defined for '10.8.0.0/16' in the route table.",
+    status=400,
+)
+
+
+def test_a_vanished_route_whose_first_reply_is_lost(world: World, ec2: Ec2) -> None:
+    """It is made anew, and made again for want of a reply: the second try finds the route of the first."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    pcx = world.stack().create(world.properties(vpc, peer, Routes=None))["PhysicalResourceId"]
+    world.aws.faults.extend([replace(NO_ROUTE), Fault("CreateRoute", "lost")])
+
+    with world.counted() as calls:
+        ec2.replace_route(RouteKey(Side.REQUESTER, vpc.route_table_ids[0], "10.8.0.0/16"), pcx)
+
+    assert ["ReplaceRoute", "CreateRoute", "CreateRoute"] == writes(calls)
+    assert {"10.8.0.0/16": pcx} == world.routes(vpc)[vpc.route_table_ids[0]]
+
+
+def test_a_vanished_route_that_somebody_has_made_elsewhere(world: World, ec2: Ec2) -> None:
+    """What leads to another target by now is told, with table, destination and target."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    pcx = world.stack().create(world.properties(vpc, peer, Routes=None))["PhysicalResourceId"]
+    table, gateway = vpc.route_table_ids[0], internet_gateway(world, vpc)
+    world.ec2(vpc).create_route(RouteTableId=table, DestinationCidrBlock="10.8.0.0/16", GatewayId=gateway)
+    world.aws.faults.append(replace(NO_ROUTE))
+
+    with pytest.raises(Taken, match=f"{table} routes 10.8.0.0/16 to {gateway} already"):
+        ec2.replace_route(RouteKey(Side.REQUESTER, table, "10.8.0.0/16"), pcx)
+
+
+def test_a_target_of_an_unknown_kind(world: World, ec2: Ec2) -> None:
+    """EC2 may add one: no call is guessed, and a person is told which route waits for which target."""
+    vpc = world.vpc("hub", "10.0.0.0/16")
+    table = vpc.route_table_ids[0]
+
+    with world.counted() as calls, pytest.raises(InvalidRequest) as refused:
+        ec2.replace_route(RouteKey(Side.REQUESTER, table, "10.8.0.0/16"), "xgw-1")
+
+    assert [] == calls
+    assert (
+        f"InvalidRequest: 10.8.0.0/16 in {table} cannot be led to xgw-1: this version of the function does not know "
+        "that kind of target. Lead it there by hand, then deploy again."
+    ) == refused.value.reason
+
+
 def test_deleting_twice(world: World, ec2: Ec2) -> None:
     """A connection that is gone, and routes that are gone, count as deleted."""
     vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
@@ -90,6 +138,22 @@ def test_route_that_ec2_does_not_find_though_it_shows_it(world: World, ec2: Ec2,
     ec2.delete_route(route, pcx)
 
     assert {} == world.routes(vpc)[vpc.route_table_ids[0]]
+
+
+def test_route_that_ec2_never_finds_though_it_shows_it(world: World, ec2: Ec2) -> None:
+    """A minute at most: then EC2's own words say why, while there is time left to answer and to undo."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    pcx = world.stack().create(world.properties(vpc, peer))["PhysicalResourceId"]
+    lost = Fault("DeleteRoute", code="InvalidRoute.NotFound", status=400)
+    world.aws.faults.extend(replace(lost) for _ in range(1000))
+    began = world.time.now()
+
+    with pytest.raises(NotFound, match=r"DeleteRoute with InvalidRoute\.NotFound"):
+        ec2.until(Deadline(world.time.clock, 900)).delete_route(
+            RouteKey(Side.REQUESTER, vpc.route_table_ids[0], "10.8.0.0/16"), pcx
+        )
+
+    assert VISIBLE_WITHIN <= world.time.now() - began < VISIBLE_WITHIN + 10
 
 
 def test_route_that_somebody_has_pointed_elsewhere(world: World, ec2: Ec2) -> None:
@@ -162,6 +226,39 @@ def test_transition_that_is_refused_for_a_minute(
     assert before == world.status(vpc, response["PhysicalResourceId"]) != after
 
 
+@TRANSITIONS
+def test_transition_of_what_ec2_never_finds(
+    world: World, pair: tuple[Vpc, Vpc], operation: str, before: str, after: str
+) -> None:
+    """Though it shows it: that is told within minutes, and not after all the time that the function has."""
+    vpc, _ = pair
+    stack = world.stack()
+    if before == "active":
+        stack.create(world.properties(*pair))
+    lost = Fault(operation, code="InvalidVpcPeeringConnectionID.NotFound", status=400)
+    world.aws.faults.extend(replace(lost) for _ in range(1000))
+
+    response = stack.delete() if before == "active" else stack.create(world.properties(*pair))
+
+    assert f"{operation} with InvalidVpcPeeringConnectionID.NotFound" in response["Reason"]
+    assert VISIBLE_WITHIN <= world.time.now() < 2 * VISIBLE_WITHIN + 10
+    assert before == world.status(vpc, response["PhysicalResourceId"]) != after
+
+
+def test_transition_that_is_refused_for_what_does_not_show(
+    world: World, ec2: Ec2, pair: tuple[Vpc, Vpc], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What EC2 neither shows nor changes has a minute too."""
+    pcx = world.peer(*pair, accept=False)
+    monkeypatch.setattr(Ec2, "connection", lambda _ec2, _connection_id: None)
+    world.aws.faults.extend(refusals("AcceptVpcPeeringConnection", 1000))
+
+    with pytest.raises(InvalidRequest, match="AcceptVpcPeeringConnection with InvalidStateTransition"):
+        ec2.until(Deadline(world.time.clock, 900)).accept_connection(pcx)
+
+    assert VISIBLE_WITHIN <= world.time.now() < VISIBLE_WITHIN + 10
+
+
 @pytest.mark.parametrize(("count", "expected"), [(3, "SUCCESS"), (60, "FAILED")])
 def test_options_of_what_is_not_active_yet(world: World, pair: tuple[Vpc, Vpc], count: int, expected: str) -> None:
     """Describe showed it active, and the call that sets options asks another part of EC2: a minute at most."""
@@ -220,9 +317,38 @@ def test_tables_that_do_not_show_yet(
     if empty == 2:
         assert [*vpc.route_table_ids] == [table.table_id for table in ec2.route_tables(vpc.id)]
     else:
-        with pytest.raises(NotStabilized, match=f"EC2 showed no route table of {vpc.id}, not even its main one"):
+        with pytest.raises(
+            NotStabilized, match=f"EC2 showed no route table of {vpc.id}, not even its main one"
+        ) as late:
             ec2.until(Deadline(world.time.clock, 900)).route_tables(vpc.id)
+        assert late.value.reason.endswith("Deploy again; if it recurs, ask AWS Support.")
     assert world.time.now() - began <= seconds
+
+
+def test_a_participant_of_a_shared_vpc(world: World, pair: tuple[Vpc, Vpc], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sees the VPC, and no table that nobody shared with it: what is wrong is told at once, with the remedy."""
+    stack, (vpc, _) = world.stack(), pair
+    read = Ec2._all  # noqa: SLF001
+
+    def shared(ec2: Ec2, operation: str, shape: str, filters: Any) -> Any:  # noqa: ANN401
+        found = read(ec2, operation, shape, filters)
+        if ec2._place.account != vpc.account:  # noqa: SLF001  # which side it is
+            return found
+        if operation == "vpcs":
+            return [{**each, "OwnerId": "999999999999"} for each in found]
+        return [] if operation == "route_tables" else found
+
+    monkeypatch.setattr(Ec2, "_all", shared)
+
+    with world.counted() as calls:
+        refused = stack.create(world.properties(*pair))
+        assert "SUCCESS" == stack.delete()["Status"]
+
+    assert (
+        f"VpcId {vpc.id} belongs to account 999999999999, not to {vpc.account}. Only its owner, no participant of a "
+        "shared VPC, can peer it: give RoleArn of a role in 999999999999."
+    ) in refused["Reason"]
+    assert ([], []) == (writes(calls), world.time.slept)
 
 
 def test_tables_of_a_vpc_that_is_gone(world: World, ec2: Ec2) -> None:

@@ -314,6 +314,30 @@ def test_create_that_is_repeated_after_a_delete_without_the_table(
     assert [] == world.live(pair[0])
 
 
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize("adopt", ["Adopt", "Fail"])
+def test_delete_that_died_after_it_had_let_go(  # noqa: PLR0913  # one argument a case
+    world: World, pair: tuple[Vpc, Vpc], table: Table, monkeypatch: pytest.MonkeyPatch, *, lost: bool, adopt: str
+) -> None:
+    """No tag tells any more that the connection was adopted: the record does, also one that an Update made anew."""
+    pcx = world.peer(*pair)
+    for side in pair:
+        world.ec2(side).create_tags(Resources=[pcx], Tags=[{"Key": "Name", "Value": "theirs"}])
+    before = world.snapshot(*pair)
+    stack = world.stack()
+    assert "SUCCESS" == stack.create(world.properties(*pair, OnExistingConnection="Adopt"))["Status"]
+    if lost:
+        table.rows.clear()
+    assert "SUCCESS" == stack.update(world.properties(*pair, OnExistingConnection=adopt))["Status"]
+    delete = stack.event("Delete", stack.current, PhysicalResourceId=pcx)
+    killed_after(monkeypatch, "untag", stack, delete)
+    assert before == world.snapshot(*pair)
+    world.time.sleep(61)
+
+    assert "SUCCESS" == serve(stack, delete)["Status"]
+    assert before == world.snapshot(*pair)
+
+
 def test_create_that_is_repeated_after_an_earlier_generation(
     world: World, pair: tuple[Vpc, Vpc], monkeypatch: pytest.MonkeyPatch
 ) -> None:

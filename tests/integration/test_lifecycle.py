@@ -157,6 +157,20 @@ def test_peer_routes_are_taken_back_when_nothing_is_asked_of_the_accepter_any_mo
     assert {"10.8.0.0/16": pcx} == world.routes(vpc)[vpc.route_table_ids[0]]
 
 
+def test_tags_are_taken_back_when_nothing_is_asked_of_the_accepter_any_more(world: World) -> None:
+    """New ones are the requester's alone: over there, nobody would ever change or remove them again."""
+    vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")
+    stack = world.stack()
+    pcx = stack.create(world.properties(vpc, peer, Tags=[{"Key": "team", "Value": "net"}]))["PhysicalResourceId"]
+    world.ec2(peer).create_tags(Resources=[pcx], Tags=[{"Key": "by-hand", "Value": "kept"}])
+    left = {"AutoAccept": "false", "PeerRoutes": None, "Tags": [{"Key": "team", "Value": "platform"}]}
+
+    assert "SUCCESS" == stack.update(world.properties(vpc, peer, **left))["Status"]
+
+    assert {"by-hand": "kept"} == world.tags(peer, pcx)
+    assert {"Name": "hub-to-spoke", "team": "platform"} == world.tags(vpc, pcx)
+
+
 def test_deleted_by_hand(world: World) -> None:
     """A connection that a colleague deleted: Delete succeeds, and takes the routes that were left as blackholes."""
     vpc, peer = world.vpc("hub", "10.0.0.0/16"), world.peer_vpc("spoke", "10.8.0.0/16")

@@ -585,7 +585,7 @@ def test_what_stood_is_recorded_at_adoption() -> None:
     before = replace(before, accepter=replace(before.accepter, managed=False))
     later = observed(adopted("requester"))
     known = replace(later, stood={PCX: {Side.REQUESTER: Stood(NAME)}})
-    assert {} == plan(desired(connection_id=PCX, previous=desired()), later).stood
+    assert {} == plan(desired(connection_id=PCX, previous=desired()), known).stood
     assert {PCX: {Side.REQUESTER: Stood(NAME), Side.ACCEPTER: Stood(NAME)}} == plan(
         desired(connection_id=PCX, previous=before), known
     ).stood
@@ -593,6 +593,23 @@ def test_what_stood_is_recorded_at_adoption() -> None:
     assert {PCX: {}} == plan(desired(), observed(connection())).stood
     assert {} == plan(desired(), replace(observed(connection()), stood={PCX: {}})).stood
     assert {} == plan(desired(), observed()).stood
+
+
+def test_a_record_of_what_stood_that_was_lost_is_made_anew_by_the_mark() -> None:
+    """A Delete takes the mark off: if it dies then, the record alone tells that it had let go of what it left."""
+    seen = adopted("requester+Tags+PeerAllowDnsResolutionFromRemoteVpc", options={Side.REQUESTER: DNS})
+    again = desired(allow_dns=True, tags={"Team": "net"}, connection_id=PCX, previous=desired())
+    told = {Side.REQUESTER: Stood(NAME), Side.ACCEPTER: Stood(options=DNS)}
+
+    assert {PCX: told} == plan(again, observed(seen)).stood
+    assert {PCX: told} == plan(replace(again, previous=again), observed(seen)).stood
+    later = desired(connection_id=PCX, previous=replace(again, accepter=replace(again.accepter, managed=False)))
+    assert {PCX: {**told, Side.ACCEPTER: Stood(NAME)}} == plan(later, observed(seen)).stood
+    hidden = observed(seen).with_side(Side.ACCEPTER, connections=())
+    assert {PCX: {Side.REQUESTER: Stood(NAME)}} == plan(again, hidden).stood
+    left = replace(observed(connection(owner=None)), stood={PCX: told}, living=frozenset({PCX}))
+    gone = desired(present=False, connection_id=PCX)
+    assert [(), ()] == [plan(replace(gone, adopt=adopt), left).refusals for adopt in (False, True)]
 
 
 @pytest.mark.parametrize(
@@ -679,14 +696,17 @@ def test_what_was_adopted_and_lost_its_tags_is_left(adopt: bool) -> None:
     assert [ResourceConflict] == [kind for kind, _ in causes(plan(gone, taken))]
 
 
-def test_what_we_made_is_claimed_again_as_ours() -> None:
-    """Adopt puts the owner tags back; as adopted it would outlive the stack that made it."""
+@pytest.mark.parametrize("connection_id", [PCX, "pcx-new", None])
+@pytest.mark.parametrize("adopt", [True, False])
+def test_what_we_made_is_not_adopted(connection_id: str | None, *, adopt: bool) -> None:
+    """IAM permits no adoption without the mark, with which it would outlive the stack that made it."""
     world = replace(observed(connection(owner=None), tables=(table(to(PCX)),)), stood={PCX: {}})
-    again = adopting(routes=ALL, connection_id=PCX, previous=adopting())
+    again = desired(adopt=adopt, routes=ALL, connection_id=connection_id, previous=desired())
 
     planned = plan(again, world)
 
-    assert (AdoptConnection(PCX, OWNER.tags),) == planned.changes
+    assert (ResourceConflict, f"{PCX} carries no owner tags of this resource (no owner tags).") in causes(planned)
+    assert not any(isinstance(refusal, AlreadyExists) for refusal in planned.refusals)
     assert frozenset() == planned.found
 
 

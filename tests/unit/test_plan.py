@@ -31,6 +31,7 @@ from handler.model import (
     RouteRule,
     Side,
     Status,
+    Stood,
     Vpc,
 )
 from handler.plan import Plan, plan
@@ -277,6 +278,23 @@ def test_tag_of_the_accepter_goes_from_the_accepter() -> None:
     wanted = desired(tags={"Team": "net"}, previous=desired(tags={"Team": "net"}, peer_tags={"Team": "net"}))
 
     assert [UntagConnection(Side.ACCEPTER, {"Team": "net"})] == changes(wanted, world)
+
+
+def test_tags_of_an_accepter_of_whom_nothing_is_asked_any_more() -> None:
+    """What was put there is taken back, and what stood there comes back; new tags are the requester's alone."""
+    before = {"Team": "net", "Own": "ours"}
+    seen = connection(tags={**NAME, "Team": "platform"})
+    world = observed(seen, peer_connections=(as_accepter(seen, {**NAME, **before, "CostCentre": "42"}),))
+    wanted = desired(tags={"Team": "platform"}, peer_tags={"Team": "platform"}, previous=desired(peer_tags=before))
+    wanted = replace(wanted, accepter=replace(wanted.accepter, given_up=True))
+
+    assert [UntagConnection(Side.ACCEPTER, {**NAME, **before})] == changes(wanted, world)
+    stood = replace(world, stood={PCX: {Side.ACCEPTER: Stood({"Own": "kept"})}})
+    assert [
+        TagConnection(Side.ACCEPTER, {"Own": "kept"}),
+        UntagConnection(Side.ACCEPTER, {**NAME, "Team": "net"}),
+    ] == changes(wanted, stood)
+    assert [] == changes(wanted, world.with_side(Side.ACCEPTER, connections=()))
 
 
 def test_tags_of_the_user_are_never_touched() -> None:

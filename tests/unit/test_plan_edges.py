@@ -77,7 +77,8 @@ def test_shared_vpc_tells_whose_role_is_needed() -> None:
     shared = Vpc("vpc-spoke", "999999999999", ("172.16.0.0/16",))
     (refusal,) = plan(desired(), observed().with_side(Side.ACCEPTER, vpc=shared)).refusals
 
-    assert "Only its owner can peer a VPC: give PeerRoleArn of a role in 999999999999." == refusal.remedy
+    remedy = "Only its owner, no participant of a shared VPC, can peer it: give PeerRoleArn of a role in 999999999999."
+    assert remedy == refusal.remedy
 
 
 def test_overlap_has_no_other_way_out() -> None:
