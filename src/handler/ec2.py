@@ -119,8 +119,8 @@ class Ec2:
         """Describe what belongs to a VPC, or to all that are looked at together."""
         if self._reads is None or vpc_id not in self._reads.vpc_ids:
             return self._all(operation, shape, {"vpc-id": [vpc_id]})
-        among = partial(self._all, operation, shape, {"vpc-id": sorted(self._reads.vpc_ids)})
-        found = self._reads.once((self._place, operation), among)
+        among = {"vpc-id": sorted(self._reads.vpc_ids)}
+        found = self._reads.once((self._place, operation), partial(self._all, operation, shape, among))
         return [each for each in found if each["VpcId"] == vpc_id]
 
     def vpc(self, vpc_id: str) -> Vpc | None:

@@ -30,12 +30,10 @@ def places() -> Places:
     for path in sorted(HANDLER.glob("*.py")):
         for function in ast.walk(ast.parse(path.read_text())):
             if isinstance(function, ast.FunctionDef) and f"self.{function.name}" not in CALLERS:
-                name, statements = (
-                    f"{path.stem}.{function.name}",
-                    sorted(_calling(function), key=lambda lines: lines.start),
-                )
-                numbers = [f" {number}" for number in range(1, len(statements) + 1)] if len(statements) > 1 else [""]
-                found[name] = [(name + number, lines) for number, lines in zip(numbers, statements, strict=False)]
+                name = f"{path.stem}.{function.name}"
+                lines = sorted(_calling(function), key=lambda lines: lines.start)
+                names = [f"{name} {number}" for number, _ in enumerate(lines, 1)] if len(lines) > 1 else [name]
+                found[name] = [*zip(names, lines, strict=False)]
     return found
 
 
