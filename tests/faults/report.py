@@ -23,11 +23,11 @@ invariant was played again after it was mended (`--also`).
 
 {broken}
 A unit of faults is a path in a topology: its run without a fault, and one for every fault at every call. A unit of
-interleavings is two invocations at the same time: one run for each order of their calls that two changes of turn
-make, either of them first, in the steps of [interleavings.py](../tests/faults/interleavings.py). A unit of lives is a
-seed. The plain handler is the same resource as it is usually written with crhelper
-([plain.py](../tests/faults/plain.py)), with a fault at each third call: that it breaks invariants proves that they can
-be broken.
+interleavings is two invocations at the same time, either of them first: all orders of their calls that two changes of
+turn can make, less those that lead to the same as one that was played, by what the calls read and change
+([interleavings.py](../tests/faults/interleavings.py)). A unit of lives is a seed. The plain handler is the same
+resource as it is usually written with crhelper ([plain.py](../tests/faults/plain.py)), with a fault at each third
+call: that it breaks invariants proves that they can be broken.
 
 ## Faults
 
