@@ -765,6 +765,96 @@ def test_two_owners_of_a_route_do_not_fight_for_ever(world: World, pair: tuple[V
     assert internet == world.routes(pair[0])[table]["10.8.0.0/16"]
 
 
+def take(world: World, vpc: Vpc, destination: str, gateway: str) -> None:
+    """Lead a route of the first table elsewhere by hand."""
+    place = {"RouteTableId": vpc.route_table_ids[0], "DestinationCidrBlock": destination}
+    world.ec2(vpc).replace_route(**place, GatewayId=gateway)
+
+
+def outline(found: Found) -> list[tuple[Kind, str, bool]]:
+    """Return what each finding is about, on which side, and whether it is done."""
+    return [(finding.kind, finding.side, finding.done) for finding in found or []]
+
+
+TAKING_BACK = {name: {"AllRouteTables": "true", "OnConflict": "Replace"} for name in ("Routes", "PeerRoutes")}
+UNREACHED = (Kind.ROLE, "accepter", False)
+
+
+def refuse_role(world: World, times: int) -> None:
+    """Let the accepter's role be refused some times."""
+    world.aws.faults.extend(Fault("AssumeRole", code="AccessDenied", status=403) for _ in range(times))
+
+
+@pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+def test_what_is_seen_is_noted_anew_though_a_side_is_not(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """A route that stayed as it was put right has no second owner, however long the other side is not reached."""
+    stack, gateway = world.stack(), internet_gateway(world, pair[0])
+    stack.create(world.properties(*pair, **TAKING_BACK))
+    drift = (Kind.DRIFT, "requester", True)
+
+    take(world, pair[0], "10.8.0.0/16", gateway)
+    assert [drift] == outline(kept(stack))
+    refuse_role(world, 3)
+    assert [UNREACHED] == outline(kept(stack))
+    take(world, pair[0], "10.8.0.0/16", gateway)
+
+    assert [drift, UNREACHED] == outline(kept(stack))
+
+
+@pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+def test_what_was_noted_of_a_side_that_is_not_reached_stays(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """A repair of the other side does not forget who else asks for a route of this one, and who was told of it."""
+    stack, gateways = world.stack(), [internet_gateway(world, vpc) for vpc in pair]
+    stack.create(world.properties(*pair, **TAKING_BACK))
+    topic = subscribe(world)
+
+    take(world, pair[1], "10.0.0.0/16", gateways[1])
+    assert [(Kind.DRIFT, "accepter", True)] == outline(kept(stack))
+    for _ in range(2):
+        take(world, pair[1], "10.0.0.0/16", gateways[1])
+        take(world, pair[0], "10.8.0.0/16", gateways[0])
+        refuse_role(world, 2)
+        assert [(Kind.DRIFT, "requester", True), UNREACHED] == outline(kept(stack))
+        published(world, topic)
+        assert [(Kind.CONFLICT, "accepter", False)] == outline(kept(stack))
+
+    assert [] == published(world, topic)
+
+
+@pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+def test_a_repair_that_fails_forgets_no_side(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """What was seen before it is noted, and of the side that was not reached what had been noted."""
+    stack, gateways = world.stack(), [internet_gateway(world, vpc) for vpc in pair]
+    stack.create(world.properties(*pair, **TAKING_BACK))
+    take(world, pair[1], "10.0.0.0/16", gateways[1])
+    kept(stack)
+    take(world, pair[1], "10.0.0.0/16", gateways[1])
+    take(world, pair[0], "10.8.0.0/16", gateways[0])
+    refuse_role(world, 2)
+    world.aws.faults.append(Fault("DescribeVpcs", code="UnauthorizedOperation", status=403, account=HUB, nth=2))
+
+    assert [(Kind.DRIFT, "requester", False), UNREACHED, (Kind.FAILURE, "requester", False)] == outline(kept(stack))
+
+    assert [(Kind.CONFLICT, "accepter", False), (Kind.DRIFT, "requester", True)] == sorted(outline(kept(stack)))
+
+
+@pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+def test_what_rests_on_both_sides_is_told_once(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """Where one of them is not reached it cannot be seen: it is nothing new once it is seen again."""
+    stack, topic = world.stack(), subscribe(world)
+    stack.create(world.properties(*pair, Tags=[{"Key": "Team", "Value": "net"}], MaintenanceMode="Report"))
+    world.ec2(pair[0]).delete_tags(Resources=[stack.physical_id], Tags=[{"Key": "Team"}])
+    lacks = (Kind.SETTINGS, "requester", False)
+    assert [lacks] == outline(kept(stack))
+    refuse_role(world, 1)
+    assert [UNREACHED] == outline(kept(stack))
+    published(world, topic)
+
+    assert [lacks] == outline(kept(stack))
+
+    assert [] == published(world, topic)
+
+
 def test_somebody_who_deletes_a_route_again_and_again(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
     """The stack asks for it, so it comes back each time; but people are told, and the alarm has something to count."""
     topic, told, unrepaired = subscribe(world), [], []
