@@ -123,7 +123,7 @@ class Reconciler:
         read_at = self.deadline.clock.now()
         observed = self._observe(desired)
         self._raise_if_deleted(desired, observed)
-        desired = desired.completed(observed.view(desired.lead).connection(desired.foreign_id))
+        desired = _completed(desired, observed)
         observed, planned = self._plan(desired, observed)
         self.witness.planned(planned)
         planned.raise_if_unsafe()
@@ -152,7 +152,7 @@ class Reconciler:
 
         """
         observed = self._read(desired)
-        desired = desired.completed(observed.view(desired.lead).connection(desired.foreign_id))
+        desired = _completed(desired, observed)
         observed, planned = self._plan(desired, observed)
         if self.upkeep and planned.connection and planned.connection.status is Status.PROVISIONING:
             observed, planned = self._plan(desired, self._provisioned(desired, observed, planned.connection))
@@ -187,6 +187,7 @@ class Reconciler:
         """
         read_at = self.deadline.clock.now()
         seen = self.look(desired)
+        desired = _completed(desired, seen.observed)
         allowed = permitted(seen.plan, seen.observed, self.tenure.findings)
         if allowed.changes:
             self._converge(desired, seen.observed, allowed, read_at)
@@ -462,6 +463,10 @@ class Reconciler:
                 raise
             return failure
         return denied[0] if denied else None
+
+
+def _completed(desired: Desired, observed: Observed) -> Desired:
+    return desired.completed(observed.view(desired.lead).connection(desired.foreign_id))
 
 
 def _overwritten(changes: Collection[Change]) -> set[Side]:
