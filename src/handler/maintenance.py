@@ -208,11 +208,13 @@ class Maintenance:
         try:
             desired, outcome = self.lifecycle.upkeep(tenure.claim.request, run, repair=True)
             found = repaired(_found(desired, outcome, before, run), progress.changes, outcome.observed)
+            found += dict.fromkeys(map(of_failure, progress.refusals))
             noted = _noted(unseen(before, run.unreached), found)
         except (Superseded, LeaseLost):
             return None
         except PeeringError as failure:
-            found = [*repaired(seen, progress.changes, observed), of_failure(failure)]
+            found = repaired(seen, progress.changes, observed)
+            found += dict.fromkeys(map(of_failure, (*progress.refusals, failure)))
             noted = _noted(unseen(before, look.unreached), found)
         finally:
             _log(found)

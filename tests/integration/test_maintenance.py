@@ -389,6 +389,78 @@ def test_a_change_that_is_denied_stops_no_other(
     assert [set(), {"10.8.0.0/16"}] == sorted(tables, key=len)
 
 
+DENIED = {"code": "UnauthorizedOperation", "status": 403}
+
+
+@pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+def test_all_that_is_denied_is_told(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """Whoever mends the one permission need not wait for the next sweep to hear of the other; the same is told once."""
+    for table in (0, 1):
+        delete_route(world, pair[0], table, "10.8.0.0/16")
+    delete_route(world, pair[1], 0, "10.0.0.0/16")
+    world.aws.faults.extend(Fault("CreateRoute", **DENIED) for _ in range(3))  # type: ignore[arg-type]  # by name
+
+    found = kept(stack) or []
+
+    drifts = [(Kind.DRIFT, side, False) for side in ("accepter", "requester", "requester")]
+    denials = [(Kind.FAILURE, side, False) for side in ("accepter", "requester")]
+    assert [*drifts, *denials] == sorted(outline(found))
+    assert all("may not ec2:CreateRoute" in finding.text for finding in found[3:])
+
+
+@pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+def test_what_is_denied_is_told_though_the_repair_fails(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """What ends the run comes beside it, not in its place."""
+    block = world.ec2(pair[1]).associate_vpc_cidr_block(VpcId=pair[1].id, CidrBlock="10.9.0.0/16")
+    kept(stack)
+    world.ec2(pair[1]).disassociate_vpc_cidr_block(AssociationId=block["CidrBlockAssociation"]["AssociationId"])
+    delete_route(world, pair[0], 0, "10.8.0.0/16")
+    world.aws.faults.append(Fault("CreateRoute", **DENIED))  # type: ignore[arg-type]  # by name
+    world.aws.faults.append(Fault("DescribeRouteTables", **DENIED, account=HUB, nth=3))  # type: ignore[arg-type]
+
+    found = kept(stack) or []
+
+    assert [False] * 5 == [finding.done for finding in found]
+    assert {"CreateRoute", "DescribeRouteTables"} == {
+        finding.text.split("ec2:")[1].split()[0] for finding in found if finding.kind is Kind.FAILURE
+    }
+
+
+@pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+@pytest.mark.parametrize("way", ["was led elsewhere", "was missing"])
+def test_a_route_that_another_takes_meanwhile_stops_no_other(world: World, pair: tuple[Vpc, Vpc], way: str) -> None:
+    """It is told; the others are put right all the same, and what is stale is taken off."""
+    stack, ec2, (first, second) = world.stack(), world.ec2(pair[0]), pair[0].route_table_ids
+    stack.create(world.properties(*pair, **TAKING_BACK))
+    block = world.ec2(pair[1]).associate_vpc_cidr_block(VpcId=pair[1].id, CidrBlock="10.9.0.0/16")
+    kept(stack)
+    world.ec2(pair[1]).disassociate_vpc_cidr_block(AssociationId=block["CidrBlockAssociation"]["AssociationId"])
+    internet, private = internet_gateway(world, pair[0]), ec2.create_vpn_gateway(Type="ipsec.1")["VpnGateway"]
+    backend = backend_of((pair[0].account, pair[0].region))
+    take_it = backend.create_route if way == "was missing" else backend.replace_route
+
+    def taken() -> None:
+        world.time.sleep(3)
+        take_it(first, "10.8.0.0/16", gateway_id=private["VpnGatewayId"])
+
+    for table in pair[0].route_table_ids:
+        place = {"RouteTableId": table, "DestinationCidrBlock": "10.8.0.0/16"}
+        if way == "was missing":
+            ec2.delete_route(**place)
+        else:
+            ec2.replace_route(**place, GatewayId=internet)
+    meanwhile(world, "DescribeRouteTables", taken, pair[0].account, nth=2)
+
+    found = kept(stack) or []
+
+    assert [False, False, True, True, True] == sorted(finding.done for finding in found)
+    assert (Kind.CONFLICT, "requester", False) == outline(found)[-1]
+    assert f"{first} routes 10.8.0.0/16 to {private['VpnGatewayId']} already." in found[-1].text
+    left = {first: private["VpnGatewayId"], second: stack.physical_id}
+    assert {table: {"10.8.0.0/16": target} for table, target in left.items()} == world.routes(pair[0])
+    assert [(Kind.DRIFT, "requester", True)] == outline(kept(stack))
+
+
 @pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
 def test_a_role_that_is_gone(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
     """Its side is reported, with the role; the other one is kept, but for what rests on both."""
@@ -488,9 +560,11 @@ def test_what_does_not_rest_is_left_alone(world: World, pair: tuple[Vpc, Vpc], s
     assert (None, []) == (found, calls)
 
 
-def meanwhile(world: World, operation: str, act: Callable[[], object], account: str | None = None) -> None:
-    """Do something right after the next call of an operation, in whichever account or in one."""
-    acts = [act]
+def meanwhile(
+    world: World, operation: str, act: Callable[[], object], account: str | None = None, nth: int = 1
+) -> None:
+    """Do something right after the next call of an operation, or a later one, in whichever account or in one."""
+    acts: list[Callable[[], object]] = [act, *[lambda: None] * (nth - 1)]
 
     def watch(call: Call) -> None:
         if call.operation == operation and account in {None, call.account} and acts:
