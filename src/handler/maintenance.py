@@ -32,7 +32,7 @@ from handler.progress import Progress
 from handler.reconcile import Outcome
 from handler.registry import Key, Registry, Tenure
 from handler.telemetry import begin, logger, measure_upkeep
-from handler.upkeep import Finding, Kind, digests, findings, of_attributes, of_failure, repaired
+from handler.upkeep import Finding, Kind, digests, findings, of_attributes, of_failure, repaired, unseen
 from handler.wake import OF_ATTRIBUTES, names, ours, woken
 
 SECONDS: Final = 120.0
@@ -166,7 +166,7 @@ class Maintenance:
             return None
         _log(found)
         # What was found before may still be so where nothing could be seen.
-        now = digests(found) if observed and not run.unreached else _joined(before, digests(found))
+        now = _noted(unseen(before, run.unreached) if observed else before, found)
         if mode is not Mode.REPORT and tenure.note(now, deadline):
             self._tell(tenure, found, before, deadline)
         return found
@@ -208,12 +208,14 @@ class Maintenance:
         try:
             desired, outcome = self.lifecycle.upkeep(tenure.claim.request, run, repair=True)
             found = repaired(_found(desired, outcome, before, run), progress.changes, outcome.observed)
-            noted = digests(found)
+            found += dict.fromkeys(map(of_failure, progress.refusals))
+            noted = _noted(unseen(before, run.unreached), found)
         except (Superseded, LeaseLost):
             return None
         except PeeringError as failure:
-            found = [*repaired(seen, progress.changes, observed), of_failure(failure)]
-            noted = digests(found)
+            found = repaired(seen, progress.changes, observed)
+            found += dict.fromkeys(map(of_failure, (*progress.refusals, failure)))
+            noted = _noted(unseen(before, look.unreached), found)
         finally:
             _log(found)
             tenure.leave(noted, deadline)
@@ -248,8 +250,9 @@ def _found(desired: Desired, outcome: Outcome, known: tuple[str, ...], run: Run)
     return [*seen, *map(of_failure, run.unreached.values())]
 
 
-def _joined(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*before, *now)))
+def _noted(still: tuple[str, ...], found: Iterable[Finding]) -> tuple[str, ...]:
+    """Return the digests of what was found, beside those that may `still` be so."""
+    return tuple(dict.fromkeys((*still, *digests(found))))
 
 
 def _progress(tenure: Tenure) -> Progress:

@@ -1,7 +1,7 @@
 """What people ask the function directly: which resources there are, how one is, and what a change would do."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -137,7 +137,8 @@ class Operator:
         if found is None:
             return {"Findings": None, "Text": UNKNOWN}
         text = "\n".join(map(str, found)) or "All is as the stack asks for it."
-        return {"Findings": [asdict(finding) for finding in found], "Text": text}
+        findings = [{"kind": f.kind, "side": f.side, "text": f.text, "done": f.done} for f in found]
+        return {"Findings": findings, "Text": text}
 
     def _plan(self, asked: Plan, function_arn: str, deadline: Deadline) -> dict[str, Any]:
         request, tenure = self._request(asked, function_arn, deadline)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from handler.changes import Change
+from handler.errors import PeeringError
 from handler.model import Desired, Side, is_prefix_list, overlaps
 from handler.plan import Plan
 from handler.reconcile import Outcome
@@ -16,12 +17,14 @@ class Progress:
     """What has become of a request so far; it stands, whatever fails later.
 
     `found` tells whether a connection of ours is known, `new` whether it became so by this request, `changes` all that
-    EC2 has made, and `left_behind` whether something remained on an accepter's side that could not be reached.
+    EC2 has made, `refusals` why others could not be made (maintenance), and `left_behind` whether something remained on
+    an accepter's side that could not be reached.
     """
 
     physical_id: str
     attributes: dict[str, str] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
+    refusals: list[PeeringError] = field(default_factory=list)
     found: bool = False
     new: bool = False
     left_behind: bool = False
@@ -44,6 +47,10 @@ class Progress:
     def applied(self, change: Change) -> None:
         """Take note of a change that EC2 has made."""
         self.changes.append(change)
+
+    def refused(self, failure: PeeringError) -> None:
+        """Take note of why a change could not be made, where the others go on."""
+        self.refusals.append(failure)
 
     def reached(self, outcome: Outcome) -> None:
         """Take note of what a Create or an Update led to."""

@@ -29,7 +29,9 @@ from handler.errors import (
     InvalidRequest,
     NotFound,
     NotStabilized,
+    Overtaken,
     PeeringError,
+    ResourceConflict,
     ServiceLimitExceeded,
 )
 from handler.item import Superseded
@@ -65,8 +67,8 @@ LONG_AGO: Final = float("-inf")
 REFUSED: Final = (AccessDenied, AlreadyExists, InvalidRequest, NotFound, ServiceLimitExceeded)
 """What EC2 answers to a request of which nothing comes."""
 
-OF_ONE_CHANGE: Final = (AccessDenied, InvalidRequest, NotFound, ServiceLimitExceeded)
-"""What EC2 refuses of one change; maintenance, which would meet it at each sweep anew, goes on with the others."""
+OF_ONE_CHANGE: Final = (AccessDenied, InvalidRequest, NotFound, ResourceConflict, ServiceLimitExceeded)
+"""What forbids one change; maintenance, which would meet it at each sweep anew, goes on with the others."""
 
 
 class Witness(Protocol):
@@ -80,6 +82,9 @@ class Witness(Protocol):
 
     def applied(self, change: Change) -> None:
         """Take note of a change that EC2 has made; called from several threads."""
+
+    def refused(self, failure: PeeringError) -> None:
+        """Take note of why a change could not be made, where the others go on; called from several threads."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ class Reconciler:
         read_at = self.deadline.clock.now()
         observed = self._observe(desired)
         self._raise_if_deleted(desired, observed)
-        desired = desired.completed(observed.view(desired.lead).connection(desired.foreign_id))
+        desired = _completed(desired, observed)
         observed, planned = self._plan(desired, observed)
         self.witness.planned(planned)
         planned.raise_if_unsafe()
@@ -152,7 +157,7 @@ class Reconciler:
 
         """
         observed = self._read(desired)
-        desired = desired.completed(observed.view(desired.lead).connection(desired.foreign_id))
+        desired = _completed(desired, observed)
         observed, planned = self._plan(desired, observed)
         if self.upkeep and planned.connection and planned.connection.status is Status.PROVISIONING:
             observed, planned = self._plan(desired, self._provisioned(desired, observed, planned.connection))
@@ -181,12 +186,15 @@ class Reconciler:
     def keep(self, desired: Desired) -> Outcome:
         """Lead the world back to the desired state, as far as maintenance may; the plan returned is the whole one.
 
+        What forbids one change alone is told to the witness.
+
         Raises:
             PeeringError: the failure of a call or of a wait.
 
         """
         read_at = self.deadline.clock.now()
         seen = self.look(desired)
+        desired = _completed(desired, seen.observed)
         allowed = permitted(seen.plan, seen.observed, self.tenure.findings)
         if allowed.changes:
             self._converge(desired, seen.observed, allowed, read_at)
@@ -227,15 +235,16 @@ class Reconciler:
         refusals: list[PeeringError] = []
 
         def refused(_change: Change, failure: PeeringError) -> bool:
-            goes_on = self.upkeep and isinstance(failure, OF_ONE_CHANGE)
-            refusals.extend([failure] * goes_on)
-            return goes_on
+            if not self.upkeep or not isinstance(failure, OF_ONE_CHANGE) or isinstance(failure, Overtaken):
+                return False
+            refusals.append(failure)
+            self.witness.refused(failure)
+            return True
 
         self._apply(desired, observed, made, connection.connection_id, read_at, refused)
         self._apply(desired, observed, broken, connection.connection_id, LONG_AGO if made else read_at, refused)
-        if refusals:
-            raise refusals[0]
-        if any(isinstance(change, ModifyOptions | TagConnection | UntagConnection) for change in (*made, *broken)):
+        settings = (ModifyOptions, TagConnection, UntagConnection)
+        if not refusals and any(isinstance(change, settings) for change in (*made, *broken)):
             observed = self._read_back(desired, observed, planned)
         seen = observed.view(desired.lead).connection(connection.connection_id)
         return Outcome(seen or connection, observed, planned)
@@ -390,13 +399,20 @@ class Reconciler:
                 self.tenure.forget(connection_id, [change.route])
             return refused(change, failure)
 
+        def stands(change: Change) -> bool:
+            try:
+                return still_stands(observed, change, connection_id)
+            except ResourceConflict as taken:
+                if not failed(change, taken):
+                    raise
+                return False
+
         clock = self.deadline.clock
         for part in _parts(changes):
             if (sides := _overwritten(part)) and clock.now() - read_at > FRESH_FOR:
                 read_at = clock.now()
                 observed = self._look_again(desired, observed, sides)
-            kept = [change for change in part if still_stands(observed, change, connection_id)]
-            apply(kept, self.sides, connection_id, applied, failed)
+            apply([change for change in part if stands(change)], self.sides, connection_id, applied, failed)
 
     def _read_back(self, desired: Desired, observed: Observed, planned: Plan) -> Observed:
         """Read until options and tags show as they were set: EC2 is eventually consistent here."""
@@ -462,6 +478,10 @@ class Reconciler:
                 raise
             return failure
         return denied[0] if denied else None
+
+
+def _completed(desired: Desired, observed: Observed) -> Desired:
+    return desired.completed(observed.view(desired.lead).connection(desired.foreign_id))
 
 
 def _overwritten(changes: Collection[Change]) -> set[Side]:

@@ -85,13 +85,10 @@ def _moving(desired: Desired, observed: Observed, connection: Connection | None)
 
     One that we have requested goes, with whatever leads to it. One that lives on keeps the routes of others.
     """
-    old = observed.view(desired.lead).connection(desired.connection_id)
-    kept = desired.previous is not None and (desired.previous.foreign_id or (old and ADOPTED in old.tags))
-    if not kept or desired.previous is None:
+    old, previous = observed.view(desired.lead).connection(desired.connection_id), desired.previous
+    if previous is None or not (previous.foreign_id or (old and previous.keeps(old, observed))):
         return None
-    return recorded_routes(observed, desired.connection_id or "") | desired_routes(
-        desired.previous, observed, connection
-    )
+    return recorded_routes(observed, desired.connection_id or "") | desired_routes(previous, observed, connection)
 
 
 def plan_removal(desired: Desired, observed: Observed, connection_id: str) -> Iterator[Change]:

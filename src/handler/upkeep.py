@@ -5,7 +5,7 @@ allow: it reports instead.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import sha256
 from typing import Final
@@ -52,7 +52,7 @@ UNDONE: Final = "It was put right at the last look too: find out who undoes it."
 
 
 OF_BOTH_SIDES: Final = (AcceptConnection, DeleteRoute, TagConnection, UntagConnection)
-"""Changes that rest on what either side shows."""
+"""Changes that rest on what either side shows, as does a route that is given back."""
 
 
 class Kind(StrEnum):
@@ -76,19 +76,30 @@ class Finding:
     side: str
     text: str
     done: bool = False
+    both: bool = field(default=False, compare=False)
+    """Whether it rests on what either side shows, of whichever it is."""
 
     def __str__(self) -> str:
         return f"{self.text} ({'repaired' if self.done else 'not repaired'})"
 
 
 def digests(found: Iterable[Finding]) -> tuple[str, ...]:
-    """Return what the findings, repaired or not, are known by later: an item of the registry has to hold thousands."""
+    """Return what the findings, repaired or not, are known by later: an item of the registry has to hold thousands.
+
+    Each ends with the first letter of its side, or with `b` where both sides have to be seen for it.
+    """
     return tuple(_digest(finding) for finding in found)
 
 
 def _digest(finding: Finding) -> str:
-    digest = sha256(str(finding).encode()).hexdigest()[:16]
+    digest = f"{sha256(str(finding).encode()).hexdigest()[:16]} {'b' if finding.both else finding.side[:1]}"
     return f"{Kind.ATTRIBUTES} {digest}" if finding.kind is Kind.ATTRIBUTES else digest
+
+
+def unseen(known: Iterable[str], unreached: Collection[Side]) -> tuple[str, ...]:
+    """Return the known digests of what a look cannot have seen that has not reached some sides."""
+    ends = {"b", *(side[0] for side in unreached)} if unreached else set()
+    return tuple(digest for digest in known if digest.rpartition(" ")[2] in ends)
 
 
 def of_attributes(known: Iterable[str]) -> bool:
@@ -102,13 +113,16 @@ def certain(plan: Plan, observed: Observed) -> Plan:
     Which routes are stale and how the connection is named rests on both sides, and so does all else until it is active.
     """
     lives = plan.connection is None or plan.connection.status is Status.ACTIVE
-    changes = (change for change in plan.changes if lives and not isinstance(change, OF_BOTH_SIDES))
     refusals = (refusal for refusal in plan.refusals if not refusal.side or observed.side(Side(refusal.side)))
     return replace(
         plan,
-        changes=tuple(c for c in changes if not (isinstance(c, ReplaceRoute) and c.target is not None)),
+        changes=tuple(change for change in plan.changes if lives and not _of_both_sides(change)),
         refusals=tuple(refusals),
     )
+
+
+def _of_both_sides(change: Change) -> bool:
+    return isinstance(change, OF_BOTH_SIDES) or (isinstance(change, ReplaceRoute) and change.target is not None)
 
 
 def permitted(plan: Plan, observed: Observed, known: Collection[str] = ()) -> Plan:
@@ -214,7 +228,7 @@ def _of_change(observed: Observed, change: Change) -> Finding:
             text = f"The connection has {_count(tags, 'tag')} that the stack gives no more: {', '.join(sorted(tags))}."
         case AcceptConnection(side):
             kind, text = Kind.SETTINGS, "The connection waits to be accepted."
-    return Finding(kind, side, text)
+    return Finding(kind, side, text, both=_of_both_sides(change))
 
 
 def _count(things: object, name: str) -> str:

@@ -389,6 +389,78 @@ def test_a_change_that_is_denied_stops_no_other(
     assert [set(), {"10.8.0.0/16"}] == sorted(tables, key=len)
 
 
+DENIED = {"code": "UnauthorizedOperation", "status": 403}
+
+
+@pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+def test_all_that_is_denied_is_told(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """Whoever mends the one permission need not wait for the next sweep to hear of the other; the same is told once."""
+    for table in (0, 1):
+        delete_route(world, pair[0], table, "10.8.0.0/16")
+    delete_route(world, pair[1], 0, "10.0.0.0/16")
+    world.aws.faults.extend(Fault("CreateRoute", **DENIED) for _ in range(3))  # type: ignore[arg-type]  # by name
+
+    found = kept(stack) or []
+
+    drifts = [(Kind.DRIFT, side, False) for side in ("accepter", "requester", "requester")]
+    denials = [(Kind.FAILURE, side, False) for side in ("accepter", "requester")]
+    assert [*drifts, *denials] == sorted(outline(found))
+    assert all("may not ec2:CreateRoute" in finding.text for finding in found[3:])
+
+
+@pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+def test_what_is_denied_is_told_though_the_repair_fails(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """What ends the run comes beside it, not in its place."""
+    block = world.ec2(pair[1]).associate_vpc_cidr_block(VpcId=pair[1].id, CidrBlock="10.9.0.0/16")
+    kept(stack)
+    world.ec2(pair[1]).disassociate_vpc_cidr_block(AssociationId=block["CidrBlockAssociation"]["AssociationId"])
+    delete_route(world, pair[0], 0, "10.8.0.0/16")
+    world.aws.faults.append(Fault("CreateRoute", **DENIED))  # type: ignore[arg-type]  # by name
+    world.aws.faults.append(Fault("DescribeRouteTables", **DENIED, account=HUB, nth=3))  # type: ignore[arg-type]
+
+    found = kept(stack) or []
+
+    assert [False] * 5 == [finding.done for finding in found]
+    assert {"CreateRoute", "DescribeRouteTables"} == {
+        finding.text.split("ec2:")[1].split()[0] for finding in found if finding.kind is Kind.FAILURE
+    }
+
+
+@pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+@pytest.mark.parametrize("way", ["was led elsewhere", "was missing"])
+def test_a_route_that_another_takes_meanwhile_stops_no_other(world: World, pair: tuple[Vpc, Vpc], way: str) -> None:
+    """It is told; the others are put right all the same, and what is stale is taken off."""
+    stack, ec2, (first, second) = world.stack(), world.ec2(pair[0]), pair[0].route_table_ids
+    stack.create(world.properties(*pair, **TAKING_BACK))
+    block = world.ec2(pair[1]).associate_vpc_cidr_block(VpcId=pair[1].id, CidrBlock="10.9.0.0/16")
+    kept(stack)
+    world.ec2(pair[1]).disassociate_vpc_cidr_block(AssociationId=block["CidrBlockAssociation"]["AssociationId"])
+    internet, private = internet_gateway(world, pair[0]), ec2.create_vpn_gateway(Type="ipsec.1")["VpnGateway"]
+    backend = backend_of((pair[0].account, pair[0].region))
+    take_it = backend.create_route if way == "was missing" else backend.replace_route
+
+    def taken() -> None:
+        world.time.sleep(3)
+        take_it(first, "10.8.0.0/16", gateway_id=private["VpnGatewayId"])
+
+    for table in pair[0].route_table_ids:
+        place = {"RouteTableId": table, "DestinationCidrBlock": "10.8.0.0/16"}
+        if way == "was missing":
+            ec2.delete_route(**place)
+        else:
+            ec2.replace_route(**place, GatewayId=internet)
+    meanwhile(world, "DescribeRouteTables", taken, pair[0].account, nth=2)
+
+    found = kept(stack) or []
+
+    assert [False, False, True, True, True] == sorted(finding.done for finding in found)
+    assert (Kind.CONFLICT, "requester", False) == outline(found)[-1]
+    assert f"{first} routes 10.8.0.0/16 to {private['VpnGatewayId']} already." in found[-1].text
+    left = {first: private["VpnGatewayId"], second: stack.physical_id}
+    assert {table: {"10.8.0.0/16": target} for table, target in left.items()} == world.routes(pair[0])
+    assert [(Kind.DRIFT, "requester", True)] == outline(kept(stack))
+
+
 @pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
 def test_a_role_that_is_gone(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
     """Its side is reported, with the role; the other one is kept, but for what rests on both."""
@@ -488,9 +560,11 @@ def test_what_does_not_rest_is_left_alone(world: World, pair: tuple[Vpc, Vpc], s
     assert (None, []) == (found, calls)
 
 
-def meanwhile(world: World, operation: str, act: Callable[[], object], account: str | None = None) -> None:
-    """Do something right after the next call of an operation, in whichever account or in one."""
-    acts = [act]
+def meanwhile(
+    world: World, operation: str, act: Callable[[], object], account: str | None = None, nth: int = 1
+) -> None:
+    """Do something right after the next call of an operation, or a later one, in whichever account or in one."""
+    acts: list[Callable[[], object]] = [act, *[lambda: None] * (nth - 1)]
 
     def watch(call: Call) -> None:
         if call.operation == operation and account in {None, call.account} and acts:
@@ -763,6 +837,96 @@ def test_two_owners_of_a_route_do_not_fight_for_ever(world: World, pair: tuple[V
 
     assert [[(Kind.DRIFT, True)], [(Kind.CONFLICT, False)], [(Kind.CONFLICT, False)]] == told
     assert internet == world.routes(pair[0])[table]["10.8.0.0/16"]
+
+
+def take(world: World, vpc: Vpc, destination: str, gateway: str) -> None:
+    """Lead a route of the first table elsewhere by hand."""
+    place = {"RouteTableId": vpc.route_table_ids[0], "DestinationCidrBlock": destination}
+    world.ec2(vpc).replace_route(**place, GatewayId=gateway)
+
+
+def outline(found: Found) -> list[tuple[Kind, str, bool]]:
+    """Return what each finding is about, on which side, and whether it is done."""
+    return [(finding.kind, finding.side, finding.done) for finding in found or []]
+
+
+TAKING_BACK = {name: {"AllRouteTables": "true", "OnConflict": "Replace"} for name in ("Routes", "PeerRoutes")}
+UNREACHED = (Kind.ROLE, "accepter", False)
+
+
+def refuse_role(world: World, times: int) -> None:
+    """Let the accepter's role be refused some times."""
+    world.aws.faults.extend(Fault("AssumeRole", code="AccessDenied", status=403) for _ in range(times))
+
+
+@pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+def test_what_is_seen_is_noted_anew_though_a_side_is_not(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """A route that stayed as it was put right has no second owner, however long the other side is not reached."""
+    stack, gateway = world.stack(), internet_gateway(world, pair[0])
+    stack.create(world.properties(*pair, **TAKING_BACK))
+    drift = (Kind.DRIFT, "requester", True)
+
+    take(world, pair[0], "10.8.0.0/16", gateway)
+    assert [drift] == outline(kept(stack))
+    refuse_role(world, 3)
+    assert [UNREACHED] == outline(kept(stack))
+    take(world, pair[0], "10.8.0.0/16", gateway)
+
+    assert [drift, UNREACHED] == outline(kept(stack))
+
+
+@pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+def test_what_was_noted_of_a_side_that_is_not_reached_stays(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """A repair of the other side does not forget who else asks for a route of this one, and who was told of it."""
+    stack, gateways = world.stack(), [internet_gateway(world, vpc) for vpc in pair]
+    stack.create(world.properties(*pair, **TAKING_BACK))
+    topic = subscribe(world)
+
+    take(world, pair[1], "10.0.0.0/16", gateways[1])
+    assert [(Kind.DRIFT, "accepter", True)] == outline(kept(stack))
+    for _ in range(2):
+        take(world, pair[1], "10.0.0.0/16", gateways[1])
+        take(world, pair[0], "10.8.0.0/16", gateways[0])
+        refuse_role(world, 2)
+        assert [(Kind.DRIFT, "requester", True), UNREACHED] == outline(kept(stack))
+        published(world, topic)
+        assert [(Kind.CONFLICT, "accepter", False)] == outline(kept(stack))
+
+    assert [] == published(world, topic)
+
+
+@pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+def test_a_repair_that_fails_forgets_no_side(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """What was seen before it is noted, and of the side that was not reached what had been noted."""
+    stack, gateways = world.stack(), [internet_gateway(world, vpc) for vpc in pair]
+    stack.create(world.properties(*pair, **TAKING_BACK))
+    take(world, pair[1], "10.0.0.0/16", gateways[1])
+    kept(stack)
+    take(world, pair[1], "10.0.0.0/16", gateways[1])
+    take(world, pair[0], "10.8.0.0/16", gateways[0])
+    refuse_role(world, 2)
+    world.aws.faults.append(Fault("DescribeVpcs", code="UnauthorizedOperation", status=403, account=HUB, nth=2))
+
+    assert [(Kind.DRIFT, "requester", False), UNREACHED, (Kind.FAILURE, "requester", False)] == outline(kept(stack))
+
+    assert [(Kind.CONFLICT, "accepter", False), (Kind.DRIFT, "requester", True)] == sorted(outline(kept(stack)))
+
+
+@pytest.mark.parametrize("world", [Topology()], indirect=True, ids=str)
+def test_what_rests_on_both_sides_is_told_once(world: World, pair: tuple[Vpc, Vpc]) -> None:
+    """Where one of them is not reached it cannot be seen: it is nothing new once it is seen again."""
+    stack, topic = world.stack(), subscribe(world)
+    stack.create(world.properties(*pair, Tags=[{"Key": "Team", "Value": "net"}], MaintenanceMode="Report"))
+    world.ec2(pair[0]).delete_tags(Resources=[stack.physical_id], Tags=[{"Key": "Team"}])
+    lacks = (Kind.SETTINGS, "requester", False)
+    assert [lacks] == outline(kept(stack))
+    refuse_role(world, 1)
+    assert [UNREACHED] == outline(kept(stack))
+    published(world, topic)
+
+    assert [lacks] == outline(kept(stack))
+
+    assert [] == published(world, topic)
 
 
 def test_somebody_who_deletes_a_route_again_and_again(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:

@@ -6,6 +6,7 @@ import pytest
 from handler.changes import Change, CreateConnection, CreateRoute, DeleteRoute, ReplaceRoute
 from handler.errors import InvalidRequest, NotFound, NotStabilized, PeeringError, ResourceConflict
 from handler.model import (
+    ADOPTED,
     Desired,
     End,
     Observed,
@@ -17,6 +18,7 @@ from handler.model import (
     RouteTable,
     Side,
     Status,
+    Stood,
 )
 from handler.plan import plan
 from handler.routes import lost_routes
@@ -300,6 +302,32 @@ def test_route_of_the_former_connection_moves(on_conflict: OnConflict) -> None:
     made = changes(wanted, observed(tables=(table(to("pcx-former"), to("pcx-former", "172.16.0.0/12")),)))
 
     assert [ReplaceRoute(key(), former="pcx-former")] == [c for c in made if not isinstance(c, CreateConnection)][2:]
+
+
+@pytest.mark.parametrize(
+    ("tags", "stood", "taken"),
+    [
+        ({ADOPTED: "requester"}, {}, False),
+        ({}, {"pcx-former": {Side.REQUESTER: Stood()}}, False),
+        ({}, {"pcx-former": {}}, True),
+        ({}, {}, True),
+    ],
+    ids=["by its tag", "by the registry", "made", "unknown"],
+)
+def test_routes_of_others_stay_on_a_connection_that_lives_on(
+    tags: dict[str, str], stood: dict[str, dict[Side, Stood]], *, taken: bool
+) -> None:
+    """A connection that the resource has not made is left, not deleted: what others lead to it is theirs."""
+    ends = (ENDS[0], End("vpc-old", "222222222222", "eu-west-1"))
+    former = connection(connection_id="pcx-former", ends=ends, tags=tags)
+    world = replace(observed(former, tables=(table(to("pcx-former")),)), stood=stood)
+    wanted = desired(
+        connection_id="pcx-former", previous=desired(ends=ends), routes=replace(ALL, on_conflict=OnConflict.SKIP)
+    )
+
+    moved = [change.former for change in changes(wanted, world) if isinstance(change, ReplaceRoute)]
+
+    assert ["pcx-former"] * taken == moved
 
 
 @pytest.mark.parametrize("on_conflict", list(OnConflict))

@@ -69,6 +69,10 @@ class Ec2:
         """Return it at once."""
         return self.seen
 
+    def tag(self, _connection_id: str, tags: dict[str, str]) -> None:
+        """Write tags."""
+        self.seen = replace(self.seen, tags={**self.seen.tags, **tags})
+
     def create_route(self, route: RouteKey, _connection_id: str) -> None:
         """Take note of a route."""
         self.made.append(route)
@@ -101,3 +105,19 @@ def test_found_routes_of_a_request_that_is_accepted() -> None:
         RouteRecord(peer_key(table_id="rtb-before"), PCX, found=True),
         RouteRecord(peer_key(table_id="rtb-new"), PCX),
     } == set(tenure.records)
+
+
+def test_maintenance_knows_the_requester_of_a_request_that_it_accepts() -> None:
+    """Nothing but the connection tells of its end: what follows the acceptance is planned with it too."""
+    pending = Connection(PCX, Status.PENDING_ACCEPTANCE, *ENDS)
+    ec2 = Ec2(pending, ())
+    sides: dict[Side, Any] = {Side.ACCEPTER: ec2}
+    time = VirtualTime()
+    tenure = Registry(MemoryStore(), time.clock).tenure(request("Create"))
+    tenure.begin(Deadline(time.clock, 900))
+    asked = replace(one_side(), connection_id=PCX)
+    asked = replace(asked, previous=asked)
+
+    Reconciler(sides, tenure, Deadline(time.clock, 900), Progress(PCX), upkeep=True).keep(asked)
+
+    assert {"Name": "vpc-hub-to-spoke"} == ec2.seen.tags

@@ -34,7 +34,18 @@ from handler.model import Option, Route, Side, Status
 from handler.plan import Plan
 from handler.preflight import dns_off
 from handler.routes import conflict
-from handler.upkeep import Finding, Kind, certain, digests, findings, of_attributes, of_failure, permitted, repaired
+from handler.upkeep import (
+    Finding,
+    Kind,
+    certain,
+    digests,
+    findings,
+    of_attributes,
+    of_failure,
+    permitted,
+    repaired,
+    unseen,
+)
 from tests.unit.given import PCX, connection, desired, key, observed, peer_key, table, to
 
 ROUTE = CreateRoute(key())
@@ -271,6 +282,20 @@ def test_side_of_a_failure() -> None:
     assert Side.ACCEPTER == of_failure(explain(error, "create_route", place)).side
     assert Side.REQUESTER == of_failure(explain(error, "create_route", replace(place, prefix=""))).side
     assert "" == of_failure(explain(error, "put_item", Place("", "", "us-east-1"))).side
+
+
+def test_what_was_noted_of_what_is_not_seen() -> None:
+    """All of a side that is not reached, its attributes too, and what rests on both; what one side shows is seen."""
+    back, dns = ReplaceRoute(key("10.7.0.0/16"), PCX, "igw-1"), ModifyOptions(Side.REQUESTER, {Option.DNS: True})
+    changes = (ROUTE, dns, TAG, back, DeleteRoute(key()), CreateRoute(peer_key()), DNS)
+    attributes = Finding(Kind.ATTRIBUTES, Side.ACCEPTER, "enableDnsHostnames is off.")
+    found = [*findings(replace(desired(), connection_id=PCX), observed(connection()), Plan(changes, (), connection()))]
+    known = digests([*found, attributes, Finding(Kind.CONNECTION, "", "It is gone.")])
+
+    assert known[2:-1] == unseen(known, {Side.ACCEPTER})
+    assert known[:-1] == unseen(known, {Side.ACCEPTER, Side.REQUESTER})
+    assert () == unseen(known, {})
+    assert len(known) == len({*known})
 
 
 @pytest.mark.parametrize("change", [ROUTE, DeleteRoute(key()), TagConnection(Side.REQUESTER, {"Team": "net"})])
