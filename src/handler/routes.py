@@ -61,7 +61,7 @@ def plan_routes(desired: Desired, observed: Observed, connection: Connection | N
         elif (
             route.target in own | observed.gone
             or (route.target == desired.connection_id and (moving is None or key in moving))
-            or on_conflict is OnConflict.REPLACE
+            or (on_conflict is OnConflict.REPLACE and route.target)
         ):
             changes.append(ReplaceRoute(key, former=route.target))
         elif on_conflict is OnConflict.SKIP:
@@ -222,5 +222,10 @@ def conflict(key: RouteKey, route: Route) -> PeeringError:
         f"{key.table_id} routes {key.destination} to {target} already.",
         f"Remove that route, exclude the table, or set {prefix}Routes.OnConflict to Skip or Replace.",
     )
+    if not route.target:
+        failure = ResourceConflict(
+            f"{key.table_id} routes {key.destination} to a target of a kind that could not be given back.",
+            f"Remove that route, exclude the table, or set {prefix}Routes.OnConflict to Skip.",
+        )
     failure.side = key.side
     return failure

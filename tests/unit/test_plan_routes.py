@@ -291,6 +291,16 @@ def test_other_target_is_replaced() -> None:
     assert [ReplaceRoute(key(), former="igw-1")] == changes(desired(routes=rule), hub(to("igw-1")))
 
 
+def test_target_that_is_not_told_is_not_replaced() -> None:
+    """A kind of target that EC2 has since: it could not be given back, and would be lost with the resource."""
+    rule = replace(ALL, on_conflict=OnConflict.REPLACE)
+
+    (refused,) = plan(desired(routes=rule), hub(to(""))).refusals
+
+    assert "rtb-hub routes 10.8.0.0/16 to a target of a kind that could not be given back." == refused.cause
+    assert refused.remedy.endswith("set Routes.OnConflict to Skip.")
+
+
 @pytest.mark.parametrize("on_conflict", list(OnConflict))
 def test_route_of_the_former_connection_moves(on_conflict: OnConflict) -> None:
     """At a replacement the routes are the resource's own: they move without a gap under any policy."""
