@@ -40,7 +40,7 @@ from handler.parallel import WORKERS, run
 from handler.plan import Plan, plan
 from handler.preflight import near_limits
 from handler.registry import Tenure
-from handler.routes import lost_routes, still_stands
+from handler.routes import lost_routes, plan_removal, still_stands
 from handler.rules import rule_of
 from handler.settings import plan_settings
 from handler.telemetry import logger
@@ -235,6 +235,10 @@ class Reconciler:
         self._apply(desired, observed, broken, connection.connection_id, LONG_AGO if made else read_at, refused)
         if refusals:
             raise refusals[0]
+        old = desired.connection_id
+        if old and old in observed.gone - {connection.connection_id}:
+            # The Delete of its id may come with another pair: that of the Update which is rolled back.
+            self._apply(desired, observed, [*plan_removal(desired, observed, old)], old, LONG_AGO)
         if any(isinstance(change, ModifyOptions | TagConnection | UntagConnection) for change in (*made, *broken)):
             observed = self._read_back(desired, observed, planned)
         seen = observed.view(desired.lead).connection(connection.connection_id)
