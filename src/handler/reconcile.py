@@ -42,7 +42,7 @@ from handler.parallel import WORKERS, run
 from handler.plan import Plan, plan
 from handler.preflight import near_limits
 from handler.registry import Tenure
-from handler.routes import lost_routes, still_stands
+from handler.routes import lost_routes, plan_removal, still_stands
 from handler.rules import rule_of
 from handler.settings import plan_settings
 from handler.telemetry import logger
@@ -243,6 +243,10 @@ class Reconciler:
 
         self._apply(desired, observed, made, connection.connection_id, read_at, refused)
         self._apply(desired, observed, broken, connection.connection_id, LONG_AGO if made else read_at, refused)
+        old = desired.connection_id
+        if old and old in observed.gone - {connection.connection_id}:
+            # The Delete of its id may come with another pair: that of the Update which is rolled back.
+            self._apply(desired, observed, [*plan_removal(desired, observed, old)], old, LONG_AGO, refused)
         settings = (ModifyOptions, TagConnection, UntagConnection)
         if not refusals and any(isinstance(change, settings) for change in (*made, *broken)):
             observed = self._read_back(desired, observed, planned)

@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,6 +18,8 @@ ATTEMPTS = 3
 SECONDS = 300.0
 """Of an invocation: shorter than deployed, since a call that is refused until the deadline is repeated until then."""
 RETRY_SECONDS = 60.0
+SWEEP_SECONDS = 900.0
+"""From one sweep to the next."""
 CONVERGES = 2
 """A Delete has succeeded after so many invocations in which nothing fails."""
 IDENTITY = ("VpcId", "PeerVpcId", "OwnerId", "PeerOwnerId", "Region", "PeerRegion", "VpcTags", "PeerVpcTags")
@@ -86,6 +88,8 @@ class Engine:
     """Whether an Update has failed, and its rollback too: nobody tells the handler of the tags that it had made."""
     disturbed: bool = False
     """Whether somebody has changed by hand what the last success has made."""
+    outdated: bool = False
+    """Whether the VPCs have changed since the last success: what it told of them was true then."""
 
     def create(self, properties: Properties) -> bool:
         """Create the resource; after a failure it is deleted."""
@@ -100,7 +104,8 @@ class Engine:
         return False
 
     def _settle(self, response: Response, properties: Properties) -> None:
-        self.physical_id, self.properties, self.disturbed = response["PhysicalResourceId"], properties, False
+        self.physical_id, self.properties = response["PhysicalResourceId"], properties
+        self.disturbed = self.outdated = False
 
     @property
     def invented(self) -> str:
@@ -173,7 +178,7 @@ class Engine:
         """Delete the resource."""
         self.remove(self.physical_id or "", self.properties or {})
         self.physical_id = self.properties = None
-        self.disturbed = False
+        self.disturbed = self.outdated = False
 
     def remove(self, physical_id: str, properties: Properties) -> None:
         """Send a Delete; once more where it fails."""
@@ -186,6 +191,21 @@ class Engine:
                     self.problems.append(f"Delete took {unharmed} invocations after the faults had ended")
                 return
         self.problems.append(f"Delete failed twice: {(response or {}).get('Reason', 'no response')}")
+
+    @property
+    def rests(self) -> bool:
+        """Whether the registry was told of the success that counts now, and of all since, and the last has succeeded.
+
+        Maintenance keeps what rests, and leaves all else alone.
+        """
+        responses = [(event, self.response(event) or {}) for event in self.events]
+        for event, response in reversed(responses):
+            if event["RequestId"] in self.unrecorded:
+                return False
+            told = (response.get("Status"), response.get("PhysicalResourceId"))
+            if event["RequestType"] != "Delete" and told == ("SUCCESS", self.physical_id):
+                return responses[-1][1].get("Status") == "SUCCESS"
+        return False
 
     def send(self, request_type: str, properties: Properties, **more: Any) -> Event:  # noqa: ANN401  # of the event
         """Return an event that is on its way: nobody has served it yet."""
@@ -205,21 +225,34 @@ class Engine:
 
     def maintain(self) -> None:
         """Let the queue bring the resource to a worker, again while that fails."""
+        self.ask(self.message)
+
+    def ask(self, event: Event) -> None:
+        """Send an event that has no answer of its own, again while that fails; what fails of a batch alone."""
         for _ in range(ATTEMPTS):
-            if self.invoke(self.message):
+            if self.invoke(event) and not (event := self._left(event)):
                 return
             self.here.time.sleep(RETRY_SECONDS)
-        self.problems.append("maintenance has failed whenever it was tried")
+        self.problems.append(f"{event} has failed whenever it was tried")
+
+    def _left(self, event: Event) -> Event:
+        """Return what the last invocation has left of a batch in the queue."""
+        told = self.returned if isinstance(self.returned, dict) else {}
+        failed = {failure["itemIdentifier"] for failure in told.get("batchItemFailures", [])}
+        left = [record for record in event.get("Records", []) if record["messageId"] in failed]
+        return {"Records": left} if left else {}
+
+    def work(self) -> None:
+        """Bring all that is queued to a worker as one batch."""
+        if waiting := self.here.received():
+            self.ask(batch(waiting))
+        self.armed = None
 
     @property
     def message(self) -> Event:
         """The resource's message in the queue of maintenance, as a worker gets it."""
         stack_id = f"arn:aws:cloudformation:us-east-1:{HUB}:stack/{self.name}/5d9c2f30-0000"
-        body = {"StackId": stack_id, "LogicalResourceId": "Peering", "Reason": "sweep"}
-        attributes = {"MessageGroupId": "1", "MessageDeduplicationId": "1", "ApproximateReceiveCount": "1"}
-        sent = {"messageId": "1", "receiptHandle": "1", "attributes": attributes, "eventSource": "aws:sqs"}
-        record = {**sent, "body": json.dumps(body)}
-        return {"Records": [record]}
+        return batch([json.dumps({"StackId": stack_id, "LogicalResourceId": "Peering", "Reason": "sweep"})])
 
     def inspect(self) -> None:
         """Let maintenance look at the resource, and then ask it whether all is as it was asked for last."""
@@ -275,6 +308,13 @@ class Engine:
         taken = self.here.time.now() - began
         self.invocations.append(Invocation(event, len(self.here.process.calls), taken, ended, faulted, answered))
         return ended == "ok"
+
+
+def batch(bodies: Collection[str]) -> Event:
+    """Return messages of the queue as a worker gets them."""
+    attributes = {"MessageGroupId": "1", "MessageDeduplicationId": "1", "ApproximateReceiveCount": "1"}
+    sent = {"receiptHandle": "1", "attributes": attributes, "eventSource": "aws:sqs"}
+    return {"Records": [{**sent, "messageId": str(at), "body": body} for at, body in enumerate(bodies, start=1)]}
 
 
 def _unharmed(_call: Call, send: Send) -> Any:  # noqa: ANN401  # botocore's

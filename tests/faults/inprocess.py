@@ -260,10 +260,19 @@ class InProcess:
 
     def sent(self) -> tuple[list[str], list[str]]:
         """Return the messages that wait in the queue of maintenance, and those that the topic of findings has told."""
-        queue = sqs_backends[HUB]["us-east-1"].queues[self.queue_url.rpartition("/")[2]]
         topic = sns_backends[HUB]["us-east-1"].topics[self.topic_arn]
-        waiting = queue._messages  # noqa: SLF001  # to receive them takes them away
-        return [str(each.body) for each in waiting], [str(each) for each in topic.sent_notifications]
+        return [str(each.body) for each in self._waiting], [str(each) for each in topic.sent_notifications]
+
+    def received(self) -> list[str]:
+        """Return the messages that wait in the queue of maintenance, and take them out of it."""
+        waiting, _ = self.sent()
+        self._waiting.clear()
+        return waiting
+
+    @property
+    def _waiting(self) -> list[Any]:
+        queue = sqs_backends[HUB]["us-east-1"].queues[self.queue_url.rpartition("/")[2]]
+        return queue._messages  # type: ignore[no-any-return]  # noqa: SLF001  # to receive them takes them away
 
     def begin(self, hook: Hook) -> None:
         """Let what is called from now on be a fresh process', whose calls go through the hook."""

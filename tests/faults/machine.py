@@ -18,10 +18,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from handler.item import HISTORY
 from local.world import Vpc, client, make_vpc
-from tests.faults.engine import Engine, Properties
+from tests.faults.engine import SWEEP_SECONDS, Engine, Event, Properties
 from tests.faults.fault import KINDS, Fault, applies
 from tests.faults.inprocess import AlarmedTime, Call, Send, in_process
 from tests.faults.invariants import checked
+from tests.faults.invariants import settings as wrong_settings
 from tests.faults.runs import MOST, Result, Start, captured, excuse, ours
 from tests.faults.scene import MORE_TAGS, TAGS, Scene
 from tests.harness import EXTERNAL_ID, HUB, internet_gateway
@@ -65,11 +66,14 @@ WISHES = st.fixed_dictionaries(
         "PeerRoutes": RULES,
         "AllowDnsResolutionFromRemoteVpc": SWITCHES,
         "PeerAllowDnsResolutionFromRemoteVpc": SWITCHES,
+        "AutoAccept": st.sampled_from([None, None, "false"]),
     }
 )
 PAIRS = st.permutations(range(4)).map(lambda order: (order[0], order[1]))
 NUMBERS = st.integers(0, 99)
 ENDS = st.sampled_from([0, 1])
+OPTION: Final = "AllowDnsResolutionFromRemoteVpc"
+SWEEP: Final = {"Action": "Sweep"}
 Drawn = tuple[str, int] | None
 Place = tuple[str, str]
 
@@ -81,9 +85,9 @@ class Lives(RuleBasedStateMachine):
     told: ClassVar[list[Result]] = []
     """The lives that have ended well, as results."""
 
-    @initialize()
-    def begin(self) -> None:
-        """Make four VPCs in three accounts, which no stack has peered yet."""
+    @initialize(pair=PAIRS, wishes=WISHES)
+    def begin(self, pair: tuple[int, int], wishes: Properties) -> None:
+        """Make four VPCs in three accounts, of which a first stack peers two."""
         self.exits = contextlib.ExitStack()
         self.here = self.exits.enter_context(in_process())
         self.log = self.exits.enter_context(captured())
@@ -101,6 +105,7 @@ class Lives(RuleBasedStateMachine):
         """Faults of this step."""
         self.intruders: set[Place] = set()
         self.scene.before = self.scene.foreign()
+        self.create(0, pair, wishes, None)
 
     # What stacks do
 
@@ -114,6 +119,7 @@ class Lives(RuleBasedStateMachine):
         hindered = self.taken(engine, pair) or self.blocked(properties)
         made = any(engine.create(properties) for _ in range(1 if hindered else 2))
         assert made or hindered, f"{engine.name} could not be created: {self.reason(engine)}"
+        assert not made or self.left_to_others(engine)
         self.check("create")
 
     @rule(number=NUMBERS, wishes=WISHES, fault=FAULTS)
@@ -188,16 +194,53 @@ class Lives(RuleBasedStateMachine):
         iam.update_assume_role_policy(RoleName="VpcPeeringAccess", PolicyDocument=trust)
         self.check("update without a role")
 
+    @rule(fault=FAULTS)
+    @precondition(lambda self: self.start is ours and self.living())
+    def sweep(self, fault: Drawn) -> None:
+        """Let maintenance look at all resources together."""
+        self.maintain(SWEEP, self.living(), fault)
+        self.check("sweep")
+
     # What people do
 
     @rule(number=NUMBERS, end=ENDS)
     @precondition(lambda self: self.sound())
     def cut(self, number: int, end: int) -> None:
-        """Delete a connection of ours by hand, on one side or the other."""
+        """Delete a connection of ours by hand, on one side or the other, which can only reject what is pending."""
         engine = self.pick(self.sound(), number)
-        vpc = self.scene.ends(engine.properties or {})[end]
-        self.scene.world.ec2(vpc).delete_vpc_peering_connection(VpcPeeringConnectionId=engine.physical_id)
-        self.meddled("cut", engine)
+        ec2 = self.scene.world.ec2(self.scene.ends(engine.properties or {})[end])
+        rejects = end and self.scene.pending(engine)
+        end_it = ec2.reject_vpc_peering_connection if rejects else ec2.delete_vpc_peering_connection
+        end_it(VpcPeeringConnectionId=engine.physical_id)
+        self.meddled("reject" if rejects else "cut", engine)
+
+    @rule(number=NUMBERS, wakes=st.booleans(), fault=FAULTS)
+    @precondition(lambda self: self.waiting())
+    def accept(self, number: int, wakes: bool, fault: Drawn) -> None:
+        """Accept by hand what was left to the other party; where EC2 tells of it, maintenance does the rest."""
+        engine = self.pick(self.waiting(), number)
+        peer = self.scene.ends(engine.properties or {})[1]
+        named = {"vpcPeeringConnectionId": engine.physical_id}
+        self.scene.world.ec2(peer).accept_vpc_peering_connection(VpcPeeringConnectionId=engine.physical_id)
+        self.meddled("accept", engine)
+        if wakes and self.start is ours:
+            detail = {"eventName": "AcceptVpcPeeringConnection", "userAgent": "console", "requestParameters": named}
+            self.maintain({"detail-type": "AWS API Call via CloudTrail", "detail": detail}, [engine], fault)
+            self.check("wake")
+
+    @rule(number=NUMBERS, end=ENDS)
+    @precondition(lambda self: self.sound())
+    def turn(self, number: int, end: int) -> None:
+        """Take our tags off one side by hand, and turn an option of it over."""
+        engine = self.pick(self.sound(), number)
+        properties, role, prefix = engine.properties or {}, ("Requester", "Accepter")[end], ("", "Peer")[end]
+        ec2 = self.scene.world.ec2(self.scene.ends(properties)[end])
+        tags = [{"Key": key} for key in self.scene.given_tags(properties)[end]]
+        ec2.delete_tags(Resources=[engine.physical_id], Tags=tags)
+        if not self.scene.pending(engine):
+            turned = {f"{role}PeeringConnectionOptions": {OPTION: properties[f"{prefix}{OPTION}"] != "true"}}
+            ec2.modify_vpc_peering_connection_options(VpcPeeringConnectionId=engine.physical_id, **turned)
+        self.meddled("turn", engine)
 
     @rule(number=NUMBERS)
     @precondition(lambda self: self.routes())
@@ -255,11 +298,14 @@ class Lives(RuleBasedStateMachine):
             ec2.disassociate_vpc_cidr_block(AssociationId=associated[0])
         else:
             ec2.associate_vpc_cidr_block(VpcId=vpc.id, CidrBlock=block)
-        self.meddled("change blocks", *(e for e in self.living() if vpc in self.scene.ends(e.properties or {})))
+        concerned = [engine for engine in self.living() if vpc in self.scene.ends(engine.properties or {})]
+        for engine in concerned:
+            engine.outdated = True
+        self.meddled("change blocks", *concerned)
 
-    @rule(hours=st.integers(1, 5))
+    @rule(hours=st.integers(1, 3))
     def wait(self, hours: int) -> None:
-        """Let some hours pass."""
+        """Let some hours pass, in a life less than the week after which a request expires."""
         self.here.time.sleep(hours * 3600.0)
         self.check("wait")
 
@@ -273,9 +319,40 @@ class Lives(RuleBasedStateMachine):
         self.arm(engine, fault)
         moved = engine.update(properties)
         assert moved or fault or hindered, f"{engine.name} could not be updated: {self.reason(engine)}"
+        assert not (moved and engine.replaced) or self.left_to_others(engine)
         if self.blocked(properties) or self.blocked(before) or self.taken(engine, self.pair(engine)):
             self.excuse(engine)
         return moved
+
+    def maintain(self, event: Event, engines: list[Engine], fault: Drawn) -> None:
+        """Let maintenance look at some stacks; what a fault has hindered, the next sweep brings.
+
+        Then nothing is to be seen any more of what people have changed, but where somebody's route is in the way.
+        """
+        self.attend(event, fault)
+        if fault:
+            self.attend(SWEEP, None)
+        for engine in (engine for engine in engines if engine.rests and engine.physical_id in self.scene.owned()):
+            engine.disturbed = self.blocked(engine.properties or {})
+            if engine.disturbed:
+                left = {place: to for place, to in self.scene.wanted(engine).items() if place not in self.intruders}
+                assert left == self.scene.led(engine)
+                assert [] == [*wrong_settings(self.scene, engine)]
+
+    def attend(self, event: Event, fault: Drawn) -> None:
+        """Send what makes maintenance look, after a while; a worker meets the fault, and nobody loses a route."""
+        self.here.time.sleep(SWEEP_SECONDS)
+        before = {engine.name: self.scene.led(engine).items() for engine in self.living()}
+        self.scene.engine.ask(event)
+        self.arm(self.scene.engine, fault)
+        self.scene.engine.work()
+        for engine in self.living():
+            lost = before[engine.name] & self.scene.wanted(engine).items() - self.scene.led(engine).items()
+            assert not lost, f"maintenance has taken {lost} from {engine.name}"
+
+    def left_to_others(self, engine: Engine) -> bool:
+        """Tell whether a new connection was accepted, and only where that was not left to others."""
+        return self.scene.pending(engine) is ((engine.properties or {}).get("AutoAccept") == "false")
 
     def excuse(self, engine: Engine) -> None:
         """Let a rollback have failed; then nothing is promised until the next success."""
@@ -296,6 +373,7 @@ class Lives(RuleBasedStateMachine):
         for engine, fault in self.pending:
             if fault.struck:
                 excuse(self.scene, engine, fault)
+                engine.unrecorded.discard("")  # of maintenance, which nobody waits for an answer of
         self.pending.clear()
         found = list(checked(self.scene, self.log.getvalue()))
         for engine in self.scene.engines:
@@ -330,6 +408,10 @@ class Lives(RuleBasedStateMachine):
     def sound(self) -> list[Engine]:
         """Return the stacks whose resource nobody has meddled with."""
         return [engine for engine in self.living() if not engine.disturbed]
+
+    def waiting(self) -> list[Engine]:
+        """Return the stacks whose connection the other party has not accepted yet."""
+        return [engine for engine in self.living() if self.scene.pending(engine)]
 
     def routes(self) -> list[tuple[Place, Engine]]:
         """Return the routes of sound stacks."""

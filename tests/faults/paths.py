@@ -4,13 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.faults.engine import ATTEMPTS, Event
+from tests.faults.engine import SWEEP_SECONDS, Event
 from tests.faults.fault import DENIED, refusal
 from tests.faults.inprocess import REFERENCES, Call, Killed, Send
 from tests.faults.scene import MORE_TAGS, Scene
 
 Play = Callable[[Scene], None]
-SWEEP_SECONDS = 900.0
 MAIN_ONLY = {"MainRouteTable": "true"}
 
 
@@ -258,15 +257,7 @@ def accepted(scene: Scene) -> None:
 
 def asked(**event: object) -> Play:
     """Return an event that has no answer of its own: it is sent until it succeeds."""
-
-    def play(scene: Scene) -> None:
-        for _ in range(ATTEMPTS):
-            if scene.engine.invoke(event):
-                return
-            scene.here.time.sleep(60)
-        scene.engine.problems.append(f"{event} has failed whenever it was tried")
-
-    return play
+    return lambda scene: scene.engine.ask(event)
 
 
 def pending(scene: Scene) -> None:

@@ -104,6 +104,7 @@ Those that survive change nothing that can be seen: [mutants.toml](../tests/muta
 
 - Two faults in one invocation, but for those of the random lives' hand-made changes; a fault of the registry together
   with one of EC2.
+- Random lives of resources that adopt a connection, or have somebody else's.
 - A reading that lies more than once, and a call that hangs until Lambda's time-out without having taken effect: one
   that died before it is played.
 - The threads of one invocation: what runs side by side is done in turn here. The integration tests run it in parallel.

@@ -199,9 +199,19 @@ class Scene:
         told = {request_id: puts[0] for request_id, puts in self.here.bucket.puts.items()}
         return json.dumps([self.state(), requests, known, told], sort_keys=True)
 
+    def pending(self, engine: Engine) -> bool:
+        """Tell whether a stack's connection was left to the other party, which has not accepted it yet."""
+        left = (engine.properties or {}).get("AutoAccept") == "false"
+        return left and dict(self.connections()).get(engine.physical_id or "") == "pending-acceptance"
+
     def wanted(self, engine: Engine) -> dict[tuple[str, str], str]:
         """Return the routes that a stack is to have, and nothing of ours beside them."""
-        return dict.fromkeys(self.places(engine.properties or {}), engine.physical_id or "")
+        places = () if self.pending(engine) else self.places(engine.properties or {})
+        return dict.fromkeys(places, engine.physical_id or "")
+
+    def led(self, engine: Engine) -> dict[tuple[str, str], str]:
+        """Return the routes to the connection that a stack has now."""
+        return {place: target for place, target in self.ours().items() if target == engine.physical_id}
 
     def places(self, properties: Properties) -> set[tuple[str, str]]:
         """Return the tables and destinations of the routes that properties mean."""

@@ -80,6 +80,23 @@ def test_connection_recreated_by_hand(scene: Scene) -> None:
     assert helped in scene.world.live(scene.vpc)
 
 
+def test_rollback_to_a_request_in_place_of_what_was_cut(scene: Scene) -> None:
+    """The Delete of the old id comes with the pair that failed: no route may lead to what has ended any more."""
+    engine, table = scene.engine, scene.vpc.route_table_ids[0]
+    assert engine.update(scene.properties(AutoAccept="false"))
+    scene.world.ec2(scene.vpc).delete_vpc_peering_connection(**connection(scene))
+    engine.disturbed = True
+    gateway = next(target for target in scene.routes().values() if target.startswith("igw-"))
+    scene.world.ec2(scene.vpc).create_route(RouteTableId=table, DestinationCidrBlock="10.16.0.0/16", GatewayId=gateway)
+    scene.before = scene.foreign()
+
+    assert not engine.update(scene.properties(peer=1))
+
+    assert scene.pending(engine)
+    assert {} == scene.ours()
+    assert_sound(scene)
+
+
 @pytest.mark.parametrize("how", ["reject", "expire"])
 def test_request_that_ends_before_it_is_accepted(here: InProcess, how: str) -> None:
     """AutoAccept: false; the other party refuses, or lets seven days pass: the Delete finds nothing to do."""

@@ -1,6 +1,9 @@
 """A fixed slice of the campaign for every run of the tests; `make campaign` plays all of it."""
 
+from unittest.mock import patch
+
 import pytest
+from hypothesis import Phase
 
 from tests.faults.fault import KINDS
 from tests.faults.interleavings import DUELS, Duel
@@ -62,6 +65,14 @@ def test_random_lives_go_well() -> None:
 def test_random_lives_of_the_plain_handler_do_not() -> None:
     """What the lives are compared with can be broken."""
     *_, last = (result for lot in PLAIN_LOTS for result in lot.runs(plain))
+
+    assert ["a random life goes well"] == [violation["invariant"] for violation in last["violations"]]
+
+
+def test_random_lives_notice_what_maintenance_does_not() -> None:
+    """A sweep that repairs nothing is found, and not taken for one that has nothing to repair."""
+    with patch("handler.maintenance.REPAIRABLE", frozenset()):
+        *_, last = Lot(SEEDS[0], phases=(Phase.generate,)).runs()
 
     assert ["a random life goes well"] == [violation["invariant"] for violation in last["violations"]]
 
