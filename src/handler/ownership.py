@@ -88,7 +88,7 @@ def not_to_touch(desired: Desired, observed: Observed) -> Iterator[PeeringError]
             )
         elif desired.owns(connection) or established:
             continue  # a request beside an active connection can never be accepted
-        elif observed.made(connection.connection_id) or (
+        elif (observed.made(connection.connection_id) and "vpc-peering:stack-id" not in connection.tags) or (
             connection.connection_id == desired.connection_id and (not desired.adopt or _lost(desired, connection))
         ):
             yield not_ours(desired, connection)

@@ -22,7 +22,6 @@ from handler.changes import (
     UntagConnection,
 )
 from handler.clock import Deadline, backoff
-from handler.ec2 import Taken
 from handler.errors import (
     AccessDenied,
     AlreadyExists,
@@ -399,7 +398,8 @@ class Reconciler:
                 self.tenure.forget(connection_id, taken_off([change]))
 
         def failed(change: Change, failure: PeeringError) -> bool:
-            if isinstance(change, CreateRoute) and isinstance(failure, Taken):
+            taken = isinstance(failure, ResourceConflict) and not isinstance(failure, Overtaken)
+            if taken and (isinstance(change, CreateRoute) or (isinstance(change, ReplaceRoute) and not change.target)):
                 self.tenure.forget(connection_id, [change.route])
             return refused(change, failure)
 

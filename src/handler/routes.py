@@ -61,7 +61,7 @@ def plan_routes(desired: Desired, observed: Observed, connection: Connection | N
         elif (
             route.target in own | observed.gone
             or (route.target == desired.connection_id and (moving is None or key in moving))
-            or (on_conflict is OnConflict.REPLACE and route.target)
+            or (on_conflict is OnConflict.REPLACE and (route.target or route.blackhole))
         ):
             changes.append(ReplaceRoute(key, former=route.target))
         elif on_conflict is OnConflict.SKIP:

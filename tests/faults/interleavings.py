@@ -110,6 +110,8 @@ class Step:
     parameters: str
     reads: bool
     """Whether it changes nothing."""
+    slept: bool
+    """Whether who made it has slept since the last one."""
 
     def commutes(self, other: "Step") -> bool:
         """Tell whether another one's call leads to the same before it and after it.
@@ -162,12 +164,12 @@ class Orders:
         if self.dies == self.begins:
             steps = self._cut_later(shorter, to, rf"X{{{first}}}", (MANY, MANY))
         else:
-            steps = self._moved(shorter, to, rf"X{{{to}}}(Y{{{second}}})XX.*Y")
+            steps = self._moved(shorter, to, rf"X{{{to}}}(Y{{{second}}})XX.*[Yy]")
         shorter, to = (first, second - 1), first + second - 1
         if self.dies == 1 - self.begins:
             steps = steps or self._cut_later(shorter, to, rf"X{{{first}}}Y{{{second}}}", (first, MANY))
         else:
-            steps = steps or self._moved(shorter, to, rf"X{{{first}}}Y{{{second - 1}}}(X+)YY+$")
+            steps = steps or self._moved(shorter, to, rf"X{{{first}}}Y{{{second - 1}}}(X+)YY[Yy]*$")
         if steps:
             self.known[first, second] = steps
         return bool(steps)
@@ -188,7 +190,9 @@ class Orders:
         return None
 
     def _actors(self, steps: Sequence[Step]) -> str:
-        return "".join("X" if step.actor == self.begins else "Y" for step in steps)
+        """Return who has called, as letters; small ones where the turn may have changed by a sleep before the call."""
+        letters = {self.begins: "Xx", 1 - self.begins: "Yy"}
+        return "".join(letters[step.actor][step.slept] for step in steps)
 
 
 @dataclass
@@ -208,6 +212,7 @@ class Race:
 
         def rest(seconds: float) -> None:
             sleep(seconds)
+            OF_THREAD.slept = True
             try:
                 self.baton.rest(OF_THREAD.actor)
             except Killed:
@@ -227,11 +232,12 @@ class Race:
         return call.operation.startswith(("Describe", "Get", "List", "Query", "AssumeRole")) and not counted
 
     def _serve(self, actor: int) -> None:
-        OF_THREAD.actor = actor
+        OF_THREAD.actor, OF_THREAD.slept = actor, False
 
         def hook(call: Call, send: Send) -> Any:  # noqa: ANN401  # botocore's
             self.baton.take(actor)
-            self.steps.append(Step(actor, call.service, call.parameters, self._reads(call)))
+            self.steps.append(Step(actor, call.service, call.parameters, self._reads(call), OF_THREAD.slept))
+            OF_THREAD.slept = False
             self.here.time.pass_by(CALL_SECONDS)
             return send()
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.faults.inprocess import Killed
@@ -15,9 +15,9 @@ from tests.faults.runs import Result
 ITEMS = {"{}": ("one", "two"), "one": ("one",), "two": ("two",)}
 CALLS = st.builds(lambda item, reads: (item, reads), st.sampled_from([*ITEMS]), st.booleans())
 SLEEP = ("", False)
-PROGRAMS = st.tuples(CALLS, st.lists(CALLS | st.just(SLEEP), max_size=3)).map(lambda drawn: [drawn[0], *drawn[1]])
+PROGRAMS = st.tuples(CALLS, st.lists(CALLS | st.just(SLEEP), max_size=4)).map(lambda drawn: [drawn[0], *drawn[1]])
 Program = Sequence[tuple[str, bool]]
-MOST_CALLS = 9
+MOST_CALLS = 11
 """Of both together, with those of one that is cut and begins again."""
 
 
@@ -32,6 +32,7 @@ class Toy:
     baton: Baton
     items: dict[str, str] = field(default_factory=lambda: {"one": "", "two": ""})
     seen: dict[int, str] = field(default_factory=lambda: {0: "", 1: ""})
+    slept: list[bool] = field(default_factory=lambda: [False, False])
     steps: list[Step] = field(default_factory=list)
 
     def run(self) -> str:
@@ -46,23 +47,30 @@ class Toy:
     def _serve(self, actor: int) -> None:
         with self.baton._changed:  # noqa: SLF001  # one is started at a time
             self.baton._wait(actor)  # noqa: SLF001
-        while True:
-            self.seen[actor] = ""
-            try:
-                self._play(actor)
-                break
-            except Killed:
-                continue
-        self.baton.end(actor)
+        try:
+            while self._dies(actor):
+                pass
+        finally:
+            self.baton.end(actor)
+
+    def _dies(self, actor: int) -> bool:
+        self.seen[actor] = ""
+        try:
+            self._play(actor)
+        except Killed:
+            return True
+        return False
 
     def _play(self, actor: int) -> None:
         for number, call in enumerate(self.programs[actor]):
             if call == SLEEP:
+                self.slept[actor] = True
                 self.baton.rest(actor)
                 continue
             self.baton.take(actor)
             name, reads = call
-            self.steps.append(Step(actor, "dynamodb", name, reads))
+            self.steps.append(Step(actor, "dynamodb", name, reads, self.slept[actor]))
+            self.slept[actor] = False
             for item in ITEMS[name]:
                 if reads:
                     self.seen[actor] += f"{self.items[item]};"
@@ -86,8 +94,15 @@ def ends(programs: tuple[Program, Program], begins: int, dies: int | None, *, al
     return {run(first, second)["end"] for first in (*firsts, MANY) for second in (*seconds, MANY)}
 
 
+READ, WRITE = ("{}", True), ("{}", False)
+ONE, TWO = ("one", False), ("two", True)
+
+
 @pytest.mark.parametrize("dies", [None, 0, 1])
-@settings(deadline=None, derandomize=True, max_examples=60)
+@example(programs=([READ, WRITE], [WRITE, SLEEP, WRITE, READ]))
+@example(programs=([ONE, ONE, ONE], [ONE, SLEEP, TWO, ONE]))
+@example(programs=([ONE, SLEEP, TWO, ONE, ONE], [ONE, ONE, ONE, ONE]))
+@settings(deadline=None, derandomize=True, max_examples=100)
 @given(programs=st.tuples(PROGRAMS, PROGRAMS))
 def test_orders_that_are_not_played_lead_to_what_others_lead_to(
     dies: int | None, programs: tuple[Program, Program]

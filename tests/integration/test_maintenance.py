@@ -14,6 +14,7 @@ from handler.clock import Deadline
 from handler.errors import InternalFailure, NotStabilized
 from handler.maintenance import APART, Maintenance, counted
 from handler.model import Guard, Mode
+from handler.reconcile import FRESH_FOR
 from handler.registry import MemoryStore, Registry, Revision
 from handler.request import Request
 from handler.telemetry import logger
@@ -993,6 +994,31 @@ def test_a_route_that_we_could_not_make_is_not_ours(world: World, pair: tuple[Vp
     assert "SUCCESS" == stack.update(without)["Status"]
     make = backend_of((pair[0].account, pair[0].region)).create_route
     act = partial(make, table, "10.8.0.0/16", gateway_id=internet)
+    meanwhile(world, "DescribeRouteTables", act, pair[0].account)
+    assert stack.update(everywhere)["Reason"].startswith("ResourceConflict: ")
+    to_ours(world, pair[0], stack.physical_id)
+
+    assert "SUCCESS" == stack.update(without)["Status"]
+    assert [] == kept(stack)
+
+    assert stack.physical_id == world.routes(pair[0])[table]["10.8.0.0/16"]
+
+
+def test_a_route_that_we_could_not_take_is_not_ours(world: World, pair: tuple[Vpc, Vpc], stack: Stack) -> None:
+    """Somebody was quicker: what leads to our connection there later is not ours to give back."""
+    table, ec2 = pair[0].route_table_ids[0], world.ec2(pair[0])
+    without = world.properties(*pair, Routes={"AllRouteTables": "true", "ExcludeRouteTableIds": [table]})
+    everywhere = world.properties(*pair, Routes={"AllRouteTables": "true", "OnConflict": "Replace"})
+    assert "SUCCESS" == stack.update(without)["Status"]
+    route = {"RouteTableId": table, "DestinationCidrBlock": "10.8.0.0/16"}
+    ec2.create_route(**route, GatewayId=internet_gateway(world, pair[0]))
+    other = ec2.create_network_interface(SubnetId=pair[0].subnet_ids[0])["NetworkInterface"]["NetworkInterfaceId"]
+    lead = backend_of((pair[0].account, pair[0].region)).replace_route
+
+    def act() -> None:
+        world.time.sleep(FRESH_FOR + 1)
+        lead(table, "10.8.0.0/16", interface_id=other)
+
     meanwhile(world, "DescribeRouteTables", act, pair[0].account)
     assert stack.update(everywhere)["Reason"].startswith("ResourceConflict: ")
     to_ours(world, pair[0], stack.physical_id)

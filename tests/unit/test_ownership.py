@@ -710,6 +710,18 @@ def test_what_we_made_is_not_adopted(connection_id: str | None, *, adopt: bool) 
     assert frozenset() == planned.found
 
 
+def test_what_we_made_may_be_another_ones_since() -> None:
+    """It was retained at a replacement, and adopted by another stack: tags of ours put there would take it away."""
+    seen = connection(owner=STRANGER, tags={ADOPTED: "Name"})
+    world = replace(observed(seen, connection(connection_id="pcx-new")), stood={PCX: {}})
+
+    ((kind, cause),) = causes(
+        plan(desired(connection_id="pcx-new"), replace(world, requester=observed(seen).requester))
+    )
+
+    assert (AlreadyExists, True) == (kind, cause.startswith(f"{PCX} (active) already joins"))
+
+
 def test_what_we_did_to_an_adopted_connection_did_not_stand_before() -> None:
     """Adopted again after its tags were removed, it is marked with what others had there, and not with what we made."""
     tags = {"Team": "net"}

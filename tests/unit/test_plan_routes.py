@@ -299,6 +299,7 @@ def test_target_that_is_not_told_is_not_replaced() -> None:
 
     assert "rtb-hub routes 10.8.0.0/16 to a target of a kind that could not be given back." == refused.cause
     assert refused.remedy.endswith("set Routes.OnConflict to Skip.")
+    assert [ReplaceRoute(key(), former="")] == changes(desired(routes=rule), hub(replace(to(""), blackhole=True)))
 
 
 @pytest.mark.parametrize("on_conflict", list(OnConflict))
