@@ -257,7 +257,7 @@ def answered(  # noqa: PLR0913, PLR0917  # what an answer is made of
     Where it does not `release` the resource, what comes next waits for the end of the lease.
 
     Raises:
-        LeaseLost: another invocation serves this very request.
+        LeaseLost: another invocation serves this very request; one whose lease has ended has died.
 
     """
     request = claim.request
@@ -265,7 +265,8 @@ def answered(  # noqa: PLR0913, PLR0917  # what an answer is made of
     known = item.served(request.request_id)
     if known and known.answer:
         return item
-    if item.lease is not None and item.lease.request_id == request.request_id and not mine:
+    free = item.lease is None or item.lease.until <= now
+    if item.lease and item.lease.request_id == request.request_id and not (mine or free):
         raise LeaseLost
     served = Served(request_id=request.request_id, sent=request.sent, request_type=request.request_type, answer=answer)
     late = known is None and _late(item, request)
@@ -276,7 +277,6 @@ def answered(  # noqa: PLR0913, PLR0917  # what an answer is made of
     else:  # it was begun without the registry
         requests = (*item.requests, served)[-HISTORY:]
     update: dict[str, Any] = {"requests": requests}
-    free = item.lease is None or item.lease.until <= now
     if mine:
         update |= {"routes": packed(records), **({"lease": None} if release else {})}
     item = item.model_copy(update=update)

@@ -11,6 +11,7 @@ partial-order reduction). Such orders differ in seconds only.
 
 import io
 import itertools
+import json
 import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -295,6 +296,8 @@ class Duel:
     def _run(self, scene: Scene, race: Race, log: io.StringIO, lives: Collection[str]) -> Result:
         """Run an order; and what follows, unless it follows from the same as after another order."""
         race.run()
+        for engine in scene.engines:
+            engine.unrecorded |= _unrecorded(log.getvalue())
         found = [*self.finish(scene), *checked(scene, log.getvalue())]
         life = _unnamed(scene.trace())
         if life not in lives:
@@ -309,6 +312,12 @@ class Duel:
             "steps": [astuple(step) for step in race.steps],
             "violations": [violation.as_json() for violation in dict.fromkeys(found)],
         }
+
+
+def _unrecorded(log: str) -> set[str]:
+    """Return the requests whose answer was given without a record, loudly: held longer than a call may take."""
+    lines = [json.loads(line) for line in log.splitlines()]
+    return {line["request_id"] for line in lines if line.get("message") == "the response could not be recorded"}
 
 
 def _unnamed(trace: str) -> str:

@@ -99,6 +99,8 @@ Those that survive change nothing that can be seen: [mutants.toml](../tests/muta
 - A request that EC2 refused had its rollback look for a minute for what was never made, with up to 163 calls.
 - A side that did not show the connection for a moment cost an Update of tags four minutes, and its success.
 - A Delete with an invented id believed one empty answer, though the registry knew what CloudFormation had been told.
+- A Create that was cut, and overtaken by a Delete that still waited for its lease, was not answered by Lambda's next
+  attempts.
 - A request that a rollback made in place of a connection deleted by hand left routes to the dead one: its Delete came
   with the properties of the Update that had failed.
 

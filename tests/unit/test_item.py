@@ -406,6 +406,18 @@ def test_former_deployment_is_updated() -> None:
     assert counts(back) == counts(deleted(back, "pcx-new"))
 
 
+def test_attempt_that_died_keeps_nobody_from_the_answer() -> None:
+    """A Create is cut, and overtaken by a Delete that still waits: the next attempt is heard when it says so."""
+    waiting = admitted(admitted(Item(), CREATE, NOW), DELETE, NOW + 1)
+    again = Claim(CREATE.request, "worker-9")
+
+    with pytest.raises(LeaseLost):
+        answered(waiting, again, NOW + LEASE_SECONDS - 1, answer(again, "FAILED"), ())
+    told = answered(waiting, again, NOW + LEASE_SECONDS, answer(again, "FAILED"), ())
+
+    assert (answer(again, "FAILED"), waiting.lease) == (told.requests[0].answer, told.lease)
+
+
 def test_only_one_former_deployment_is_kept() -> None:
     """Clean-ups may fail for years, and an item has at most 400 KB: CloudFormation goes one step back."""
     item = deployed("pcx-3", deployed("pcx-2", deployed(PCX)))
