@@ -44,9 +44,10 @@ def static() -> frozenset[str]:
 
 
 def _calling(function: ast.FunctionDef) -> Iterator[range]:
-    """Yield the lines of each statement that calls."""
+    """Yield the lines of each statement that calls; what is only given a name there is called somewhere else."""
     for node in ast.walk(function):
-        if isinstance(node, ast.stmt) and not hasattr(node, "body") and any(_calls(node)):
+        named = isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("partial(")
+        if isinstance(node, ast.stmt) and not named and not hasattr(node, "body") and any(_calls(node)):
             yield range(node.lineno, (node.end_lineno or node.lineno) + 1)
 
 
