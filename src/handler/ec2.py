@@ -35,7 +35,7 @@ from handler.model import (
 )
 from handler.parallel import run
 from handler.quotas import applied
-from handler.routes import conflict
+from handler.routes import Taken
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -46,18 +46,6 @@ FILTER_VALUES: Final = 200
 """Values that EC2 takes in the filters of one call."""
 
 WAITERS: Final = WaiterModel(json.loads(Path(__file__).with_name("waiters.json").read_text(encoding="utf-8")))
-
-
-class Taken(ResourceConflict):
-    """Another target turned out to have the destination of a route that was to be made."""
-
-    @classmethod
-    def by(cls, route: RouteKey, present: Route) -> "Taken":
-        """Return the refusal that the plan would have had, had it seen the route that is present."""
-        told = conflict(route, present)
-        taken = cls(*told.args)
-        taken.side = told.side
-        return taken
 
 
 class Reads:

@@ -12,7 +12,6 @@ from handler.changes import (
     AcceptConnection,
     Change,
     CreateConnection,
-    CreateRoute,
     DeleteRoute,
     ModifyOptions,
     ReplaceRoute,
@@ -41,7 +40,7 @@ from handler.parallel import WORKERS, run
 from handler.plan import Plan, plan
 from handler.preflight import near_limits
 from handler.registry import Tenure
-from handler.routes import lost_routes, plan_removal, still_stands
+from handler.routes import Taken, lost_routes, plan_removal, still_stands
 from handler.rules import rule_of
 from handler.settings import plan_settings
 from handler.telemetry import logger
@@ -388,7 +387,7 @@ class Reconciler:
         EC2's ReplaceRoute and DeleteRoute take no expected target: a route that leads elsewhere by now is left alone.
 
         Raises:
-            ResourceConflict: another target has taken a route that was to be moved to the connection.
+            Taken: another target has a route that was to be moved to the connection.
 
         """
 
@@ -398,15 +397,14 @@ class Reconciler:
                 self.tenure.forget(connection_id, taken_off([change]))
 
         def failed(change: Change, failure: PeeringError) -> bool:
-            taken = isinstance(failure, ResourceConflict) and not isinstance(failure, Overtaken)
-            if taken and (isinstance(change, CreateRoute) or (isinstance(change, ReplaceRoute) and not change.target)):
-                self.tenure.forget(connection_id, [change.route])
+            if isinstance(failure, Taken):
+                self.tenure.forget(connection_id, [record.key for record in written_ahead([change], connection_id)])
             return refused(change, failure)
 
         def stands(change: Change) -> bool:
             try:
                 return still_stands(observed, change, connection_id)
-            except ResourceConflict as taken:
+            except Taken as taken:
                 if not failed(change, taken):
                     raise
                 return False

@@ -36,6 +36,18 @@ class RoutePlan:
     skipped: tuple[RouteKey, ...] = ()
 
 
+class Taken(ResourceConflict):
+    """Another target turned out to have the destination of a route that was to lead to the connection."""
+
+    @classmethod
+    def by(cls, key: RouteKey, present: Route) -> "Taken":
+        """Return the refusal that the plan would have had, had it seen the route that is present."""
+        told = conflict(key, present)
+        taken = cls(*told.args)
+        taken.side = told.side
+        return taken
+
+
 def plan_routes(desired: Desired, observed: Observed, connection: Connection | None) -> RoutePlan:
     """Plan the routes of both sides of a connection, present or still to be made."""
     refusals = [*bad_rules(desired, observed, connection)]
@@ -195,14 +207,14 @@ def still_stands(observed: Observed, change: Change, connection_id: str) -> bool
     """Tell whether a planned change is still to be made: not where its route was taken off the connection meanwhile.
 
     Raises:
-        ResourceConflict: another target has taken the route that the change was to move to the connection.
+        Taken: another target has the route that the change was to move to the connection.
 
     """
     match change:
         case ReplaceRoute(route=key, former=former, target=None):
             route = _present(observed, key)
             if route and route.target not in {former, connection_id}:
-                raise conflict(key, route)
+                raise Taken.by(key, route)
         case ReplaceRoute(route=key) | DeleteRoute(route=key):
             route = _present(observed, key)
             return route is not None and route.target == connection_id
@@ -218,11 +230,12 @@ def conflict(key: RouteKey, route: Route) -> PeeringError:
     """Return the refusal to take a destination from another target."""
     prefix = key.side.prefix
     target = f"{route.target} (a blackhole)" if route.blackhole else route.target
-    failure = ResourceConflict(
-        f"{key.table_id} routes {key.destination} to {target} already.",
-        f"Remove that route, exclude the table, or set {prefix}Routes.OnConflict to Skip or Replace.",
-    )
-    if not route.target:
+    if route.target:
+        failure = ResourceConflict(
+            f"{key.table_id} routes {key.destination} to {target} already.",
+            f"Remove that route, exclude the table, or set {prefix}Routes.OnConflict to Skip or Replace.",
+        )
+    else:
         failure = ResourceConflict(
             f"{key.table_id} routes {key.destination} to a target of a kind that could not be given back.",
             f"Remove that route, exclude the table, or set {prefix}Routes.OnConflict to Skip.",

@@ -8,10 +8,11 @@ import pytest
 
 from handler.calls import VISIBLE_WITHIN, call
 from handler.clock import Deadline
-from handler.ec2 import Ec2, Taken
+from handler.ec2 import Ec2
 from handler.errors import InvalidRequest, NotFound, NotStabilized, ResourceConflict
 from handler.item import Superseded
 from handler.model import End, RouteKey, Side
+from handler.routes import Taken
 from handler.sessions import Access
 from local.strict import Fault
 from local.world import Vpc

@@ -3,7 +3,10 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
+
 from handler.clock import Deadline
+from handler.errors import ResourceConflict
 from handler.model import (
     Connection,
     Desired,
@@ -20,6 +23,7 @@ from handler.model import (
 from handler.progress import Progress
 from handler.reconcile import Reconciler
 from handler.registry import MemoryStore, Registry
+from handler.routes import Taken
 from tests.harness import VirtualTime
 from tests.unit.given import ALL, BLOCK, BLOCKS, ENDS, PCX, PEER_BLOCKS, desired, peer_key, request, table, to
 
@@ -31,6 +35,8 @@ class Ec2:
     seen: Connection
     tables: tuple[RouteTable, ...]
     made: list[RouteKey] = field(default_factory=list)
+    refusal: ResourceConflict | None = None
+    """Of every route that is to be made."""
 
     def vpc(self, vpc_id: str) -> Vpc:
         """Return our VPC."""
@@ -74,7 +80,9 @@ class Ec2:
         self.seen = replace(self.seen, tags={**self.seen.tags, **tags})
 
     def create_route(self, route: RouteKey, _connection_id: str) -> None:
-        """Take note of a route."""
+        """Take note of a route, or refuse it."""
+        if self.refusal:
+            raise self.refusal
         self.made.append(route)
 
 
@@ -105,6 +113,24 @@ def test_found_routes_of_a_request_that_is_accepted() -> None:
         RouteRecord(peer_key(table_id="rtb-before"), PCX, found=True),
         RouteRecord(peer_key(table_id="rtb-new"), PCX),
     } == set(tenure.records)
+
+
+@pytest.mark.parametrize(
+    "refusal", [ResourceConflict("RouteAlreadyExists.", "Wait."), Taken("To igw-1.", "Remove it.")]
+)
+def test_a_route_that_may_have_been_made_stays_recorded(refusal: ResourceConflict) -> None:
+    """EC2 says that it is there, and shows it late: only one that is seen to lead elsewhere was surely not made."""
+    ec2 = Ec2(Connection(PCX, Status.PENDING_ACCEPTANCE, *ENDS), (table(table_id="rtb-new"),), refusal=refusal)
+    sides: dict[Side, Any] = {Side.ACCEPTER: ec2}
+    time = VirtualTime()
+    tenure = Registry(MemoryStore(), time.clock).tenure(request("Create"))
+    tenure.begin(Deadline(time.clock, 900))
+
+    with pytest.raises(type(refusal)):
+        Reconciler(sides, tenure, Deadline(time.clock, 900), Progress("none")).reconcile(one_side())
+
+    recorded = [] if isinstance(refusal, Taken) else [RouteRecord(peer_key(table_id="rtb-new"), PCX)]
+    assert recorded == list(tenure.records)
 
 
 def test_maintenance_knows_the_requester_of_a_request_that_it_accepts() -> None:
