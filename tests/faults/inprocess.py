@@ -311,8 +311,9 @@ class InProcess:
         body = request.body.decode() if isinstance(request.body, bytes) else request.body
         given: Mapping[str, Any] = json.loads(body) if target else dict(parse_qsl(body))
         operation = target.rpartition(".")[2] or given["Action"]
-        given = given.get("Key", given.get("Item", {})) if service == "dynamodb" else given
-        parameters = {k: v for k, v in given.items() if (k in KEY if service == "dynamodb" else k not in VOLATILE)}
+        item = given.get("Key", given.get("Item", {}))
+        told = {name: item[name] for name in KEY & item.keys()} if service == "dynamodb" else given
+        parameters = {name: value for name, value in told.items() if name not in VOLATILE}
         account = key if key.isdigit() else self._account_of(key)
         return Call(service, operation, account, region, json.dumps(parameters, sort_keys=True))
 

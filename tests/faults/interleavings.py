@@ -1,12 +1,13 @@
 """Two invocations at the same time: all orders of their calls that two changes of turn can make.
 
 One runs for some calls, then the other one for some, then the first one to its end, then the other one; either may be
-the first, and the changes of turn go as far as the two really go. Who sleeps lets the other one go on: nobody is held
-longer than a call takes. Where one is cut, its process dies at its change of turn, and Lambda sends its event again.
+the first, and the changes of turn go as far as the two really go. Who sleeps lets the other one go on. Where one is
+cut, its process dies at its change of turn, and Lambda sends its event again.
 
 An order is not played where it leads to the same as one that was: they differ in the place of one call, and what the
 other one calls meanwhile neither changes what that call reads nor reads what it changes (that is, as in Godefroid's
-partial-order reduction). Such orders differ in seconds only.
+partial-order reduction). Such orders differ in seconds only, and so in the call
+before which a lease is renewed.
 """
 
 import io
@@ -21,7 +22,7 @@ from typing import Any, Final
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 
 from handler.response import Undelivered
-from tests.faults.engine import ATTEMPTS, SECONDS, Engine, Event
+from tests.faults.engine import ATTEMPTS, RETRY_SECONDS, SECONDS, Engine, Event
 from tests.faults.inprocess import OF_THREAD, Call, InProcess, Killed, Send
 from tests.faults.invariants import Violation, checked, replayed
 from tests.faults.paths import created, meddled
@@ -30,9 +31,6 @@ from tests.faults.scene import MORE_TAGS, Scene
 from tests.harness import Context, Topology
 
 HIDDEN_READS: Final = 6
-RETRIED_AFTER: Final = 60.0
-"""Seconds until Lambda sends an event again."""
-
 NONE_CHANGED, ONE_CHANGED = 2, 1
 """Turns that are left at the end, because an invocation ended before its turn did."""
 
@@ -58,6 +56,11 @@ class Baton:
     def __post_init__(self) -> None:
         """Nobody has called yet."""
         self._changed = threading.Condition()
+
+    def begin(self, actor: int) -> None:
+        """Wait for the first turn: one is started at a time."""
+        with self._changed:
+            self._wait(actor)
 
     def take(self, actor: int) -> None:
         """Wait for the turn, and use up one call of it."""
@@ -242,8 +245,7 @@ class Race:
             self.here.time.pass_by(CALL_SECONDS)
             return send()
 
-        with self.baton._changed:  # noqa: SLF001  # one process is started at a time
-            self.baton._wait(actor)  # noqa: SLF001
+        self.baton.begin(actor)
         for _ in range(ATTEMPTS):
             handler = self.start(self.here)(hook)
             self.here.process.request_id = self.events[actor].get("RequestId")
@@ -253,9 +255,9 @@ class Race:
                 handler(self.events[actor], Context(self.here.time.now, began + SECONDS))
                 break
             except Killed:
-                self.here.time.pass_by(RETRIED_AFTER)
+                self.here.time.pass_by(RETRY_SECONDS)
             except (Undelivered, BatchProcessingError):
-                self.here.time.sleep(RETRIED_AFTER)
+                self.here.time.sleep(RETRY_SECONDS)
         self.baton.end(actor)
 
 

@@ -32,8 +32,8 @@ def places() -> Places:
             if isinstance(function, ast.FunctionDef) and f"self.{function.name}" not in CALLERS:
                 name = f"{path.stem}.{function.name}"
                 lines = sorted(_calling(function), key=lambda lines: lines.start)
-                names = [f"{name} {number}" for number, _ in enumerate(lines, 1)] if len(lines) > 1 else [name]
-                found[name] = [*zip(names, lines, strict=False)]
+                numbered = [(f" {number}" if len(lines) > 1 else "", each) for number, each in enumerate(lines, 1)]
+                found.setdefault(name, []).extend((name + number, each) for number, each in numbered)
     return found
 
 

@@ -45,8 +45,7 @@ class Toy:
         return f"{self.items} {self.seen}"
 
     def _serve(self, actor: int) -> None:
-        with self.baton._changed:  # noqa: SLF001  # one is started at a time
-            self.baton._wait(actor)  # noqa: SLF001
+        self.baton.begin(actor)
         try:
             while self._dies(actor):
                 pass

@@ -1,5 +1,6 @@
 """What only a race can show: the calls of one side by themselves."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
@@ -209,22 +210,25 @@ def test_transition_that_was_done_and_does_not_show(
     assert 0 < world.time.now() < 5
 
 
+def transition(world: World, pair: tuple[Vpc, Vpc], before: str, faults: Iterable[Fault]) -> dict[str, Any]:
+    """Return the answer of the request that makes a transition, whose calls are refused, from the state `before`."""
+    stack = world.stack()
+    if before == "active":
+        stack.create(world.properties(*pair))
+    world.aws.faults.extend(faults)
+    return stack.delete() if before == "active" else stack.create(world.properties(*pair))
+
+
 @TRANSITIONS
 def test_transition_that_is_refused_for_a_minute(
     world: World, pair: tuple[Vpc, Vpc], operation: str, before: str, after: str
 ) -> None:
     """Then it was not done, and EC2's own words say why."""
-    vpc, _ = pair
-    stack = world.stack()
-    if before == "active":
-        stack.create(world.properties(*pair))
-    world.aws.faults.extend(refusals(operation, 60))
-
-    response = stack.delete() if before == "active" else stack.create(world.properties(*pair))
+    response = transition(world, pair, before, refusals(operation, 60))
 
     assert f"{operation} with InvalidStateTransition" in response["Reason"]
     assert VISIBLE_WITHIN <= world.time.now() < VISIBLE_WITHIN + 10
-    assert before == world.status(vpc, response["PhysicalResourceId"]) != after
+    assert before == world.status(pair[0], response["PhysicalResourceId"]) != after
 
 
 @TRANSITIONS
@@ -232,18 +236,13 @@ def test_transition_of_what_ec2_never_finds(
     world: World, pair: tuple[Vpc, Vpc], operation: str, before: str, after: str
 ) -> None:
     """Though it shows it: that is told within minutes, and not after all the time that the function has."""
-    vpc, _ = pair
-    stack = world.stack()
-    if before == "active":
-        stack.create(world.properties(*pair))
     lost = Fault(operation, code="InvalidVpcPeeringConnectionID.NotFound", status=400)
-    world.aws.faults.extend(replace(lost) for _ in range(1000))
 
-    response = stack.delete() if before == "active" else stack.create(world.properties(*pair))
+    response = transition(world, pair, before, (replace(lost) for _ in range(1000)))
 
     assert f"{operation} with InvalidVpcPeeringConnectionID.NotFound" in response["Reason"]
     assert VISIBLE_WITHIN <= world.time.now() < 2 * VISIBLE_WITHIN + 10
-    assert before == world.status(vpc, response["PhysicalResourceId"]) != after
+    assert before == world.status(pair[0], response["PhysicalResourceId"]) != after
 
 
 def test_transition_that_is_refused_for_what_does_not_show(

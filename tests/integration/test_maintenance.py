@@ -66,6 +66,12 @@ def kept(stack: Stack, mode: Mode | None = None, maintenance: Maintenance | None
     return maintenance.keep(key(stack), mode, Deadline(stack.world.time.clock, 800))
 
 
+def lead(world: World, vpc: Vpc, destination: str, **target: str | None) -> None:
+    """Lead a route of the first table to a target by hand."""
+    place = {"RouteTableId": vpc.route_table_ids[0], "DestinationCidrBlock": destination}
+    world.ec2(vpc).replace_route(**place, **target)
+
+
 def delete_route(world: World, vpc: Vpc, table: int, destination: str) -> None:
     """Take a route away by hand."""
     world.ec2(vpc).delete_route(RouteTableId=vpc.route_table_ids[table], DestinationCidrBlock=destination)
@@ -842,8 +848,7 @@ def test_two_owners_of_a_route_do_not_fight_for_ever(world: World, pair: tuple[V
 
 def take(world: World, vpc: Vpc, destination: str, gateway: str) -> None:
     """Lead a route of the first table elsewhere by hand."""
-    place = {"RouteTableId": vpc.route_table_ids[0], "DestinationCidrBlock": destination}
-    world.ec2(vpc).replace_route(**place, GatewayId=gateway)
+    lead(world, vpc, destination, GatewayId=gateway)
 
 
 def outline(found: Found) -> list[tuple[Kind, str, bool]]:
@@ -963,8 +968,7 @@ def test_a_route_that_was_taken_over_is_given_back_though_it_was_gone_meanwhile(
 
 def to_ours(world: World, vpc: Vpc, connection_id: str | None) -> None:
     """Point the first table's route to the spoke at our connection, as the documents show it."""
-    place = {"RouteTableId": vpc.route_table_ids[0], "DestinationCidrBlock": "10.8.0.0/16"}
-    world.ec2(vpc).replace_route(**place, VpcPeeringConnectionId=connection_id)
+    lead(world, vpc, "10.8.0.0/16", VpcPeeringConnectionId=connection_id)
 
 
 @pytest.mark.parametrize("after", [0, 400], ids=["the sweep sees it", "the Update sees it"])

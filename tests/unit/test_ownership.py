@@ -713,11 +713,9 @@ def test_what_we_made_is_not_adopted(connection_id: str | None, *, adopt: bool) 
 def test_what_we_made_may_be_another_ones_since() -> None:
     """It was retained at a replacement, and adopted by another stack: tags of ours put there would take it away."""
     seen = connection(owner=STRANGER, tags={ADOPTED: "Name"})
-    world = replace(observed(seen, connection(connection_id="pcx-new")), stood={PCX: {}})
+    world = replace(observed(seen), stood={PCX: {}})
 
-    ((kind, cause),) = causes(
-        plan(desired(connection_id="pcx-new"), replace(world, requester=observed(seen).requester))
-    )
+    ((kind, cause),) = causes(plan(desired(connection_id="pcx-new"), world))
 
     assert (AlreadyExists, True) == (kind, cause.startswith(f"{PCX} (active) already joins"))
 
